@@ -1,0 +1,1 @@
+"""Denoisers, one algorithm a file."""

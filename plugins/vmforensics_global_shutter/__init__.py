@@ -1,0 +1,1 @@
+"""Recovery from global-shutter, high-speed video: local phase in a complex steerable pyramid."""

@@ -1,0 +1,28 @@
+"""What travels between the stages, in journey order: evidence, frames, motion, signal, result."""
+
+from vmforensics.data.clock import Clock, TimingVerdict
+from vmforensics.data.evidence import Evidence
+from vmforensics.data.frames import FrameBlock, FrameStream, Luma, Region, SensorFrames
+from vmforensics.data.motion import Channel, Motion
+from vmforensics.data.result import Detection, Recovery, Verdict
+from vmforensics.data.shutter import ReadoutDirection, Shutter
+from vmforensics.data.signal import Signal
+
+__all__ = [
+    "Channel",
+    "Clock",
+    "Detection",
+    "Evidence",
+    "FrameBlock",
+    "FrameStream",
+    "Luma",
+    "Motion",
+    "ReadoutDirection",
+    "Recovery",
+    "Region",
+    "SensorFrames",
+    "Shutter",
+    "Signal",
+    "TimingVerdict",
+    "Verdict",
+]

@@ -1,0 +1,43 @@
+"""What was handed in: a file, or a folder of pictures."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from vmforensics.errors import EvidenceMissing
+
+
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """One exhibit, by its path; it is only ever opened for reading.
+
+    Parameters
+    ----------
+    path : Path
+        A video file, or a folder holding an image sequence.
+    id : str
+        The exhibit's name in the case.
+    """
+
+    path: Path
+    id: str = "E1"
+
+    def files(self) -> tuple[Path, ...]:
+        """The files the exhibit is made of: itself, or the folder's files in name order.
+
+        Raises
+        ------
+        EvidenceMissing
+            The path isn't there, or may not be read.
+        """
+        try:
+            if self.path.is_dir():
+                found = sorted(p for p in self.path.iterdir() if p.is_file() and not p.name.startswith("."))
+                return tuple(found)
+            with self.path.open("rb"):
+                return (self.path,)
+        except FileNotFoundError as error:
+            raise EvidenceMissing(f"{self.path}: no such file", hint="check the path") from error
+        except OSError as error:
+            raise EvidenceMissing(f"{self.path}: can't be read: {error.strerror}", hint="check permissions") from error

@@ -1,0 +1,235 @@
+"""Displacement samples with their variances and instants: what a motion estimator measured."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from vmforensics.data.signal import Signal
+
+_AXIS_SAMPLES = 1_000_000  # enough to tell a direction; the rest of a long clip adds time, not angle
+
+
+@dataclass(frozen=True, slots=True)
+class Channel:
+    """One measurement of the motion: a pixel set, a band, a direction.
+
+    Parameters
+    ----------
+    label : str
+        Its name, "x" or "scale 1, 45°".
+    response : (float, float)
+        What the channel reads for a displacement of one pixel along the sensor row (x), and across rows (y).
+    half : 0, 1 or None
+        Which of two disjoint sets of pixels it was measured on. Noise is independent between the halves,
+        a true motion is common to both; detection rests on that. None: on neither alone.
+    """
+
+    label: str
+    response: tuple[float, float]
+    half: int | None = None
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Motion:
+    """Motion of the scene at every instant that the clip observed.
+
+    A sample's instant is frame_times[n] + row_offsets[y]. With a global shutter there is one row.
+
+    Parameters
+    ----------
+    displacement : ndarray [shape=(frames, rows, channels), float32, px]
+        What each channel read; 0 where not observed.
+    precision : ndarray [shape=(frames or 1, rows or 1, channels, channels), float32, 1/px²]
+        Inverse covariance of the channels' noise; zero rows and columns for what carries no information.
+    observed : ndarray [shape=(frames, rows), bool]
+        Whether the sample was measured.
+    frame_times : ndarray [shape=(frames,), float64, s]
+        Time of each frame.
+    row_offsets : ndarray [shape=(rows,), float64, s]
+        Instant of each row after its frame's time.
+    channels : tuple of Channel
+        What the last axis means.
+    frame_rate : float, Hz
+        Nominal frame rate.
+    exposure : float or None, s
+        Exposure time that each sample averages over; None where unknown.
+    warnings : tuple of str
+        What the estimator wants the user to know.
+
+    Raises
+    ------
+    ValueError
+        Shapes disagree, a value isn't finite, or times don't increase.
+    """
+
+    displacement: NDArray[np.float32]
+    precision: NDArray[np.float32]
+    observed: NDArray[np.bool_]
+    frame_times: NDArray[np.float64]
+    row_offsets: NDArray[np.float64]
+    channels: tuple[Channel, ...]
+    frame_rate: float
+    exposure: float | None = None
+    warnings: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        if self.displacement.ndim != 3:
+            raise ValueError(f"displacement has {self.displacement.ndim} axes; it must be (frames, rows, channels)")
+        frames, rows, channels = self.displacement.shape
+        expected = {
+            "observed": (self.observed.shape, (frames, rows)),
+            "frame_times": (self.frame_times.shape, (frames,)),
+            "row_offsets": (self.row_offsets.shape, (rows,)),
+            "channels": ((len(self.channels),), (channels,)),
+            "precision": (self.precision.shape[2:], (channels, channels)),
+        }
+        for name, (shape, wanted) in expected.items():
+            if shape != wanted:
+                raise ValueError(f"{name} has shape {shape}; displacement {self.displacement.shape} asks for {wanted}")
+        if self.precision.shape[0] not in (1, frames) or self.precision.shape[1] not in (1, rows):
+            raise ValueError(f"precision {self.precision.shape} doesn't broadcast to ({frames}, {rows}) samples")
+        for name in ("displacement", "precision", "frame_times", "row_offsets"):
+            if not np.all(np.isfinite(getattr(self, name))):
+                raise ValueError(f"{name} holds values that aren't finite")
+        if np.any(np.diff(self.frame_times) <= 0):
+            raise ValueError("frame_times must increase")
+
+    @property
+    def response(self) -> NDArray[np.float64]:
+        """The channels' responses to motion along x and y [shape=(channels, 2), float64]."""
+        return np.array([c.response for c in self.channels], dtype=np.float64).reshape(-1, 2)
+
+    @property
+    def instants(self) -> NDArray[np.float64]:
+        """Time of every sample [shape=(frames, rows), float64, s]."""
+        return np.asarray(self.frame_times[:, None] + self.row_offsets[None, :])
+
+    def half(self, which: int) -> Motion:
+        """The channels measured on one of the two disjoint sets of pixels (none, if the estimator made no halves)."""
+        keep = [i for i, c in enumerate(self.channels) if c.half == which]
+        return replace(
+            self,
+            displacement=self.displacement[:, :, keep],
+            precision=self.precision[:, :, keep][:, :, :, keep],
+            channels=tuple(self.channels[i] for i in keep),
+        )
+
+    def along(self, axis: tuple[float, float]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Displacement along one axis, by weighted least squares over the channels.
+
+        With d = s·u, response G and precision P: s = uᵀGᵀP v / (uᵀGᵀP G u), Var s = 1 / (uᵀGᵀP G u).
+
+        Parameters
+        ----------
+        axis
+            Unit vector (x, y).
+
+        Returns
+        -------
+        displacement : ndarray [shape=(frames, rows), float64, px]
+            0 where nothing was observed.
+        information : ndarray [shape=(frames, rows), float64, 1/px²]
+            Inverse variance; 0 where nothing was observed.
+        """
+        direction = self.response @ np.asarray(axis, dtype=np.float64)
+        weights = np.einsum("frcd,d->frc", self.precision.astype(np.float64), direction)
+        information = weights @ direction
+        total = np.einsum("...c,...c->...", weights, self.displacement, dtype=np.float64)
+        safe = np.where(information > 0, information, 1.0)
+        information = np.where(self.observed, np.broadcast_to(information, self.observed.shape), 0.0)
+        return np.where(information > 0, total / safe, 0.0), information
+
+    def principal_axis(self) -> tuple[float, float]:
+        """Direction in which the scene vibrates most.
+
+        The maximum-likelihood direction u of a motion s(t)·u with s free: it maximises Σ (uᵀb)²/(uᵀMu), where
+        b = GᵀPv and M = GᵀPG are the normal equations of (dx, dy) at each sample. Every direction has the same
+        expectation under noise alone, so noise that differs between x and y doesn't pull the axis. Slow motion
+        (a swaying camera) is taken out first: each frame's mean and slope over its rows, or, with one row a frame,
+        the running mean of nine frames.
+
+        Returns
+        -------
+        (float, float)
+            Unit vector (x, y), in steps of a degree, x not negative.
+        """
+        frames, rows = self.observed.shape
+        keep = slice(None, None, max(1, frames * rows // _AXIS_SAMPLES) if rows > 1 else 1)
+        observed = self.observed[keep]
+        response = self.response
+        gain = np.einsum("ca,frcd->frad", response, self.precision, dtype=np.float64)
+        gain = np.broadcast_to(gain, (frames, rows, *gain.shape[2:]))[keep]
+        normal = gain @ response
+        moment = (gain @ self.displacement[keep, :, :, None])[..., 0]
+        strength = np.trace(normal, axis1=-2, axis2=-1)
+        ridge = 1e-9 * (strength.max(initial=0.0) or 1.0) * np.eye(2)
+        motion: NDArray[np.float64] = np.linalg.solve(normal + ridge, moment[..., None])[..., 0]
+        motion -= _slow_part(motion, np.where(observed, strength, 0.0))
+        fast = (normal @ motion[..., None])[..., 0]
+        angles = np.deg2rad(np.arange(-90.0, 90.0))
+        units = np.stack([np.cos(angles), np.sin(angles)], axis=1)
+        score = np.empty(len(units))
+        for k, unit in enumerate(units):
+            power = np.einsum("a,frab,b->fr", unit, normal, unit)
+            seen = observed & (power > 0)
+            score[k] = np.sum((fast @ unit)[seen] ** 2 / power[seen])
+        x, y = units[int(np.argmax(score))]
+        return float(x), float(y)
+
+    def onto_grid(self, axis: tuple[float, float], *, start: float, rate: float, size: int) -> Signal:
+        """The motion along an axis averaged into the samples of a uniform grid, nothing filled in.
+
+        Sample k takes the information-weighted mean of what was observed within half a sample of start + k/rate;
+        a sample with no observation is 0 and marked unobserved.
+
+        Parameters
+        ----------
+        axis
+            Unit vector (x, y).
+        start : float, s
+            Time of the first sample.
+        rate : float, Hz
+            Samples per second.
+        size
+            Number of samples.
+        """
+        displacement, information = self.along(axis)
+        slot = np.rint((self.instants - start) * rate).astype(np.int64)
+        inside = (slot >= 0) & (slot < size) & (information > 0)
+        weight = np.bincount(slot[inside], information[inside], minlength=size)
+        total = np.bincount(slot[inside], (information * displacement)[inside], minlength=size)
+        observed = weight > 0
+        safe = np.where(observed, weight, 1.0)
+        return Signal(
+            samples=np.where(observed, total / safe, 0.0),
+            rate=rate,
+            start=start,
+            observed=observed,
+            sigma=np.where(observed, 1 / np.sqrt(safe), 0.0),
+            axis=axis,
+        )
+
+
+def _slow_part(motion: NDArray[np.float64], weight: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Motion slower than a frame: mean and slope over each frame's rows, or the running mean over nine frames.
+
+    Parameters
+    ----------
+    motion : ndarray [shape=(frames, rows, 2), float64, px]
+    weight : ndarray [shape=(frames, rows), float64]
+    """
+    frames, rows, _ = motion.shape
+    if rows > 1:
+        position = np.linspace(-1.0, 1.0, rows)
+        basis = np.stack([np.ones(rows), position], axis=1)
+        normal = np.einsum("fr,ra,rb->fab", weight, basis, basis)
+        moment = np.einsum("fr,ra,frd->fad", weight, basis, motion)
+        ridge = 1e-9 * (normal.max(initial=0.0) or 1.0) * np.eye(2)
+        return np.asarray(np.einsum("ra,fad->frd", basis, np.linalg.solve(normal + ridge, moment)))
+    span = np.ones(min(9, frames))
+    total = np.stack([np.convolve(motion[:, 0, d] * weight[:, 0], span, "same") for d in range(2)], axis=-1)
+    count = np.convolve(weight[:, 0], span, "same")
+    return np.asarray((total / np.where(count > 0, count, 1.0)[:, None])[:, None, :])

@@ -1,0 +1,46 @@
+"""The hooks a plugin may implement: one a stage, each returning the stage classes it provides.
+
+from vmforensics.hookspecs import hookimpl
+
+@hookimpl
+def vmforensics_denoisers():
+    from my_plugin.gate import Gate     # imported here, so that listing plugins stays fast
+    return [Gate]
+"""
+
+from __future__ import annotations
+
+import pluggy
+
+from vmforensics.stages import Denoiser, Exporter, FrameSource, MotionEstimator, SignalCombiner
+
+ENTRY_POINT_GROUP = "vmforensics"
+"""Entry point group by which installed plugins are found."""
+
+hookspec = pluggy.HookspecMarker("vmforensics")
+hookimpl = pluggy.HookimplMarker("vmforensics")
+
+
+@hookspec
+def vmforensics_frame_sources() -> list[type[FrameSource]]:  # type: ignore[empty-body]
+    """Return classes that open evidence as frames."""
+
+
+@hookspec
+def vmforensics_motion_estimators() -> list[type[MotionEstimator]]:  # type: ignore[empty-body]
+    """Return classes that measure motion."""
+
+
+@hookspec
+def vmforensics_signal_combiners() -> list[type[SignalCombiner]]:  # type: ignore[empty-body]
+    """Return classes that combine motion into one signal."""
+
+
+@hookspec
+def vmforensics_denoisers() -> list[type[Denoiser]]:  # type: ignore[empty-body]
+    """Return classes that take noise out of a signal."""
+
+
+@hookspec
+def vmforensics_exporters() -> list[type[Exporter]]:  # type: ignore[empty-body]
+    """Return classes that write results."""

@@ -1,0 +1,126 @@
+"""The five stages of a recovery, in journey order, as interfaces that plugins implement.
+
+    FrameSource → MotionEstimator → SignalCombiner → Denoiser → Exporter
+
+A stage is a class with a `name`, a one-line `summary`, a literature `reference` and a pydantic `Params`.
+It is created with its parameters, does one thing, keeps no state between calls and prints nothing.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from pathlib import Path
+from typing import Any, ClassVar
+
+from pydantic import BaseModel, ConfigDict
+
+from vmforensics.data import Evidence, FrameStream, Motion, Recovery, SensorFrames, Signal
+
+
+class StageParams(BaseModel):
+    """Base of every stage's parameters: frozen, no unknown keys, no infinities; each field documents its unit."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False, strict=False, validate_default=True)
+
+
+class Stage(ABC):
+    """What all stages share.
+
+    Attributes
+    ----------
+    kind : str
+        The slot in a run that the stage fills; set by the five interfaces below.
+    name : str
+        What a case file calls it: lower case, words joined by hyphens.
+    summary : str
+        One line for `plugins list`.
+    reference : str
+        Where the method is described (author, year, DOI), "" for one that needs none.
+    Params : type[StageParams]
+        Its parameters.
+    """
+
+    kind: ClassVar[str] = ""
+    name: ClassVar[str] = ""
+    summary: ClassVar[str] = ""
+    reference: ClassVar[str] = ""
+    Params: ClassVar[type[StageParams]] = StageParams
+
+    def __init__(self, params: StageParams | None = None) -> None:
+        self._params = self.Params() if params is None else params
+
+    @property
+    def params(self) -> Any:
+        """The parameters as validated, an instance of `Params`."""
+        return self._params
+
+
+class FrameSource(Stage):
+    """Opens evidence as frames."""
+
+    kind = "frame_source"
+
+    @classmethod
+    @abstractmethod
+    def accepts(cls, evidence: Evidence) -> bool:
+        """Whether this source is the one for such evidence, judged cheaply (by its name and first bytes)."""
+
+    @abstractmethod
+    def open(self, evidence: Evidence) -> FrameStream:
+        """Open evidence for reading.
+
+        Raises
+        ------
+        EvidenceMissing, EvidenceUnreadable, NoVideo, TooFewFrames
+            The evidence can't be read as frames.
+        """
+
+
+class MotionEstimator(Stage):
+    """Measures how the scene moves."""
+
+    kind = "motion_estimator"
+
+    @abstractmethod
+    def estimate(self, frames: SensorFrames) -> Motion:
+        """Measure displacement, with its variance, at every instant the frames hold.
+
+        Raises
+        ------
+        TooFewFrames, RegionError
+            There is too little to measure on.
+        """
+
+
+class SignalCombiner(Stage):
+    """Turns many displacement samples into one signal on a uniform time line."""
+
+    kind = "signal_combiner"
+
+    @abstractmethod
+    def combine(self, motion: Motion) -> Signal:
+        """Combine channels, and rows at their instants, into one signal with its uncertainty."""
+
+
+class Denoiser(Stage):
+    """Takes noise out of a signal."""
+
+    kind = "denoiser"
+
+    @abstractmethod
+    def denoise(self, signal: Signal) -> Signal:
+        """Return the signal with less noise: same rate, start, length and observed mask."""
+
+
+class Exporter(Stage):
+    """Writes what was found."""
+
+    kind = "exporter"
+
+    @abstractmethod
+    def export(self, recovery: Recovery, into: Path) -> list[Path]:
+        """Write files into a folder that exists, and return their paths; the same recovery gives the same bytes."""
+
+
+STAGES: tuple[type[Stage], ...] = (FrameSource, MotionEstimator, SignalCombiner, Denoiser, Exporter)
+"""The five interfaces in journey order."""
