@@ -12,16 +12,18 @@ from typing import Annotated
 
 from pydantic import BeforeValidator, WithJsonSchema
 
-_SECONDS = {"": 1.0, "s": 1.0, "ms": 1e-3, "us": 1e-6, "µs": 1e-6, "μs": 1e-6, "ns": 1e-9}
-_HERTZ = {"": 1.0, "hz": 1.0, "khz": 1e3, "mhz": 1e6, "fps": 1.0}
-_PIXELS = {"": 1.0, "px": 1.0}
+_MICRO = Fraction(1, 10**6)  # exact factors: 19us is the float nearest to 0.000019
+_SECONDS = {"": Fraction(1), "s": Fraction(1), "ms": Fraction(1, 1000), "ns": Fraction(1, 10**9)}
+_SECONDS |= {"us": _MICRO, "µs": _MICRO, "μs": _MICRO}
+_HERTZ = {"": Fraction(1), "hz": Fraction(1), "khz": Fraction(1000), "fps": Fraction(1)}
+_PIXELS = {"": Fraction(1), "px": Fraction(1)}
 _QUANTITY = re.compile(
     r"\s*(?P<number>[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?)"
     r"(?:\s*/\s*(?P<divisor>\d+\.?\d*))?\s*(?P<unit>[A-Za-zµμ]*)\s*"
 )
 
 
-def _parse(value: object, units: dict[str, float], allowed: str) -> float:
+def _parse(value: object, units: dict[str, Fraction], allowed: str) -> float:
     if isinstance(value, bool) or not isinstance(value, (int, float, str)):
         raise ValueError(f"{value!r} is no quantity; write {allowed}")
     if isinstance(value, str):
@@ -33,7 +35,7 @@ def _parse(value: object, units: dict[str, float], allowed: str) -> float:
         divisor = Fraction(match["divisor"] or 1)
         if divisor == 0:
             raise ValueError(f"{value!r} divides by zero; write {allowed}")
-        value = float(Fraction(match["number"]) / divisor) * factor
+        value = float(Fraction(match["number"]) / divisor * factor)
     if not math.isfinite(value):
         raise ValueError(f"{value!r} isn't finite; write {allowed}")
     return float(value)

@@ -166,7 +166,7 @@ class Motion:
         moment = (gain @ self.displacement[keep, :, :, None])[..., 0]
         strength = np.trace(normal, axis1=-2, axis2=-1)
         ridge = 1e-9 * (strength.max(initial=0.0) or 1.0) * np.eye(2)
-        motion: NDArray[np.float64] = np.linalg.solve(normal + ridge, moment[..., None])[..., 0]
+        motion = np.asarray(np.linalg.solve(normal + ridge, moment[..., None])[..., 0], dtype=np.float64)
         motion -= _slow_part(motion, np.where(observed, strength, 0.0))
         fast = (normal @ motion[..., None])[..., 0]
         angles = np.deg2rad(np.arange(-90.0, 90.0))
