@@ -17,7 +17,7 @@ $(STAMP): pyproject.toml
 	touch $@
 
 demo: $(STAMP)
-	$(BIN)/vmforensics run casefiles/example-rolling-shutter/case.yaml --next
+	$(BIN)/vmforensics run casefiles/example-rolling-shutter/case.yaml
 
 test: $(STAMP)
 	$(BIN)/python -m pytest -n auto
@@ -32,6 +32,9 @@ check: $(STAMP)
 lint: $(STAMP)
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
+
+schema: $(STAMP)
+	$(BIN)/vmforensics schema --shipped > casefiles/schema/case.schema.json
 
 bench: $(STAMP)
 	$(BIN)/python tests/bench.py

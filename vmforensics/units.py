@@ -17,28 +17,35 @@ _SECONDS = {"": Fraction(1), "s": Fraction(1), "ms": Fraction(1, 1000), "ns": Fr
 _SECONDS |= {"us": _MICRO, "µs": _MICRO, "μs": _MICRO}
 _HERTZ = {"": Fraction(1), "hz": Fraction(1), "khz": Fraction(1000), "fps": Fraction(1)}
 _PIXELS = {"": Fraction(1), "px": Fraction(1)}
-_QUANTITY = re.compile(
-    r"\s*(?P<number>[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?)"
-    r"(?:\s*/\s*(?P<divisor>\d+\.?\d*))?\s*(?P<unit>[A-Za-zµμ]*)\s*"
+_QUANTITY = re.compile(  # digits are bounded, for the arithmetic is exact
+    r"\s*(?P<number>[+-]?(?:\d{1,40}\.?\d{0,40}|\.\d{1,40})(?:[eE][+-]?\d{1,3})?)"
+    r"(?:\s*/\s*(?P<divisor>\d{1,40}\.?\d{0,40}))?\s*(?P<unit>[A-Za-zµμ]*)\s*"
 )
 
 
-def _parse(value: object, units: dict[str, Fraction], allowed: str) -> float:
-    if isinstance(value, bool) or not isinstance(value, (int, float, str)):
-        raise ValueError(f"{value!r} is no quantity; write {allowed}")
-    if isinstance(value, str):
-        match = _QUANTITY.fullmatch(value)
+def _parse(given: object, units: dict[str, Fraction], allowed: str) -> float:
+    if isinstance(given, bool) or not isinstance(given, (int, float, str)):
+        raise ValueError(f"{given!r} is no quantity; write {allowed}")
+    value: int | float | Fraction
+    if isinstance(given, str):
+        match = _QUANTITY.fullmatch(given)
         unit = match["unit"] if match else ""
         factor = units.get(unit, units.get(unit.lower())) if match else None
         if match is None or factor is None:
-            raise ValueError(f"{value!r} is no quantity; write {allowed}")
+            raise ValueError(f"{given!r} is no quantity; write {allowed}")
         divisor = Fraction(match["divisor"] or 1)
         if divisor == 0:
-            raise ValueError(f"{value!r} divides by zero; write {allowed}")
-        value = float(Fraction(match["number"]) / divisor * factor)
-    if not math.isfinite(value):
-        raise ValueError(f"{value!r} isn't finite; write {allowed}")
-    return float(value)
+            raise ValueError(f"{given!r} divides by zero; write {allowed}")
+        value = Fraction(match["number"]) / divisor * factor
+    else:
+        value = given
+    try:
+        number = float(value)
+    except OverflowError:
+        number = math.inf
+    if not math.isfinite(number):
+        raise ValueError(f"{given!r} isn't finite; write {allowed}")
+    return number
 
 
 def seconds(value: object) -> float:

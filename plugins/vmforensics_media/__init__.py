@@ -1,1 +1,25 @@
-"""Frames from files, results into files: the only plugin that talks to PyAV and soundfile."""
+"""Frames from files, results into files: the only plugin that talks to PyAV."""
+
+from __future__ import annotations
+
+from vmforensics.hookspecs import hookimpl
+from vmforensics.stages import Exporter, FrameSource
+
+
+@hookimpl
+def vmforensics_frame_sources() -> list[type[FrameSource]]:
+    """Video files, and folders of pictures."""
+    from vmforensics_media.images import ImageSequence
+    from vmforensics_media.video import Video
+
+    return [Video, ImageSequence]
+
+
+@hookimpl
+def vmforensics_exporters() -> list[type[Exporter]]:
+    """Sound, picture and numbers."""
+    from vmforensics_media.arrays import Arrays
+    from vmforensics_media.spectrogram import Spectrogram
+    from vmforensics_media.wav import Wav
+
+    return [Wav, Spectrogram, Arrays]

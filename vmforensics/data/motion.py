@@ -145,9 +145,10 @@ class Motion:
     def principal_axis(self) -> tuple[float, float]:
         """Direction in which the scene vibrates most.
 
-        The maximum-likelihood direction u of a motion s(t)·u with s free: it maximises Σ (uᵀb)²/(uᵀMu), where
-        b = GᵀPv and M = GᵀPG are the normal equations of (dx, dy) at each sample. Every direction has the same
-        expectation under noise alone, so noise that differs between x and y doesn't pull the axis. Slow motion
+        The maximum-likelihood direction u of a motion s(t)·u with s free: it maximises Σ ((uᵀb)² - uᵀMu)/(uᵀMu), where
+        b = GᵀPv and M = GᵀPG are the normal equations of (dx, dy) at each sample. Every direction expects 0 under
+        noise alone, so noise that differs between x and y doesn't pull the axis; a hundredth of the largest
+        information is added to the denominator, so that a direction that can't be seen isn't chosen. Slow motion
         (a swaying camera) is taken out first: each frame's mean and slope over its rows, or, with one row a frame,
         the running mean of nine frames.
 
@@ -165,7 +166,8 @@ class Motion:
         normal = gain @ response
         moment = (gain @ self.displacement[keep, :, :, None])[..., 0]
         strength = np.trace(normal, axis1=-2, axis2=-1)
-        ridge = 1e-9 * (strength.max(initial=0.0) or 1.0) * np.eye(2)
+        floor = 0.01 * (strength.max(initial=0.0) or 1.0)
+        ridge = 1e-7 * floor * np.eye(2)
         motion = np.asarray(np.linalg.solve(normal + ridge, moment[..., None])[..., 0], dtype=np.float64)
         motion -= _slow_part(motion, np.where(observed, strength, 0.0))
         fast = (normal @ motion[..., None])[..., 0]
@@ -173,9 +175,8 @@ class Motion:
         units = np.stack([np.cos(angles), np.sin(angles)], axis=1)
         score = np.empty(len(units))
         for k, unit in enumerate(units):
-            power = np.einsum("a,frab,b->fr", unit, normal, unit)
-            seen = observed & (power > 0)
-            score[k] = np.sum((fast @ unit)[seen] ** 2 / power[seen])
+            power = np.einsum("a,frab,b->fr", unit, normal, unit)[observed]
+            score[k] = np.sum(((fast @ unit)[observed] ** 2 - power) / (power + floor))
         x, y = units[int(np.argmax(score))]
         return float(x), float(y)
 

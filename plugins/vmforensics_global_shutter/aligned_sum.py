@@ -1,0 +1,206 @@
+"""Many channels into one signal: brought onto one time grid, aligned, and summed by what each knows.
+
+A. Davis et al. (2014), doi:10.1145/2601097.2601119, align each band by the lag that maximises its correlation with
+another and sum them. Here a lag has to be significant, for aligning noise with noise would invent a signal, and the
+sum is the maximum-likelihood one.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+from typing import ClassVar, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import Field
+
+from vmforensics.data import Motion, Signal
+from vmforensics.errors import StageError
+from vmforensics.stages import SignalCombiner, StageParams
+from vmforensics.units import Seconds
+
+_ON_GRID = 1e-3  # of a frame; times this close to a constant rate cost no signal (-50 dB at half the frame rate)
+_NEAR = 0.75  # of a frame; farther from any frame, an interpolated sample wasn't observed
+_WORTHWHILE = 0.01  # of the best channel's information; a channel with less isn't worth a lag
+_FALSE_LAGS = 1e-3  # probability that noise alone shifts any channel of a clip
+_SLOW = 9  # frames; slower motion (a swaying camera) doesn't take part in finding lags
+
+_T = TypeVar("_T", np.float32, np.float64, np.bool_)
+
+
+class AlignedSumParams(StageParams):
+    """Parameters of `aligned-sum`."""
+
+    max_lag: Seconds = Field(
+        default=5e-3, ge=0, le=0.1, description="Largest delay of one channel against another, in s; 0 never aligns"
+    )
+
+
+class AlignedSum(SignalCombiner):
+    """The channels' maximum-likelihood displacement along the axis of strongest vibration, one sample a frame.
+
+    A channel that follows the best one at a significantly likelier delay is shifted first, by whole frames. Dropped
+    and undecodable frames are interpolated linearly and marked unobserved.
+    """
+
+    name: ClassVar[str] = "aligned-sum"
+    summary: ClassVar[str] = "Channels aligned where significant, summed by information along the strongest axis"
+    reference: ClassVar[str] = "Davis et al. 2014, doi:10.1145/2601097.2601119"
+    Params: ClassVar[type[StageParams]] = AlignedSumParams
+
+    def combine(self, motion: Motion) -> Signal:
+        """Combine channels into one signal at the frame rate.
+
+        Frame times that follow a constant rate with holes keep their values. Others are brought to the mean rate by
+        cubic spline interpolation, with a warning.
+
+        Raises
+        ------
+        StageError
+            The rows have different instants (a rolling shutter), or nothing was observed.
+        """
+        if not motion.observed.any():
+            raise StageError("aligned-sum: no frame was observed", hint="choose another region")
+        if np.ptp(motion.row_offsets) > 0:
+            raise StageError(
+                "aligned-sum takes one instant a frame; these rows were exposed one after another",
+                hint="choose a combiner for rolling shutters, see: vmforensics plugins list",
+            )
+        axis = motion.principal_axis()
+        grid = _on_uniform_grid(_one_row(motion))
+        aligned = _aligned(grid, axis, self.params.max_lag)
+        displacement, information = aligned.along(axis)
+        seen = information[:, 0] > 0
+        if not seen.any():
+            raise StageError("aligned-sum: no channel carries information", hint="choose another region")
+        where = np.arange(len(seen))
+        samples = np.interp(where, where[seen], displacement[seen, 0])
+        # A filled-in sample is known no better than the signal varies.
+        spread = max(float(np.std(displacement[seen, 0])), float(np.sqrt(1 / information[seen, 0].min())))
+        return Signal(
+            samples=samples,
+            rate=grid.frame_rate,
+            start=float(grid.frame_times[0] + grid.row_offsets[0]),
+            observed=seen,
+            sigma=np.where(seen, 1 / np.sqrt(np.where(seen, information[:, 0], 1.0)), spread),
+            axis=axis,
+            warnings=aligned.warnings,
+        )
+
+
+def _one_row(motion: Motion) -> Motion:
+    """Rows that share an instant, averaged by their information into one."""
+    if motion.displacement.shape[1] == 1:
+        return motion
+    weight = motion.precision.astype(np.float64) * motion.observed[:, :, None, None]
+    total = weight.sum(axis=1, keepdims=True)
+    moment = (weight @ motion.displacement[..., None]).sum(axis=1, keepdims=True)
+    displacement = np.linalg.pinv(total, rcond=1e-9, hermitian=True) @ moment
+    return replace(
+        motion,
+        displacement=displacement[..., 0].astype(np.float32),
+        precision=total.astype(np.float32),
+        observed=np.asarray(motion.observed.any(axis=1, keepdims=True)),
+        row_offsets=motion.row_offsets[:1],
+    )
+
+
+def _on_uniform_grid(motion: Motion) -> Motion:
+    """The same motion with frames at the constant frame rate, unobserved where there was none."""
+    position = (motion.frame_times - motion.frame_times[0]) * motion.frame_rate
+    slot = np.rint(position).astype(np.int64)
+    constant = bool(np.abs(position - slot).max() <= _ON_GRID and np.all(np.diff(slot) > 0))
+    size = int(position[-1] + _ON_GRID) + 1
+    grid = np.arange(size)
+    seen = np.flatnonzero(motion.observed[:, 0])
+    nearest = seen[np.searchsorted((position[seen][1:] + position[seen][:-1]) / 2, grid)]
+    displacement = motion.displacement[nearest]
+    if not constant and len(seen) > 1:
+        from scipy.interpolate import CubicSpline
+
+        displacement = CubicSpline(position[seen], motion.displacement[seen])(grid).astype(np.float32)
+    observed = np.asarray(np.abs(position[nearest] - grid) <= (_ON_GRID if constant else _NEAR))
+    spline = (
+        f"frame times vary: brought to a constant {motion.frame_rate:.6g} Hz by cubic spline interpolation, "
+        f"inaccurate above {motion.frame_rate / 4:.0f} Hz"
+    )
+    return replace(
+        motion,
+        displacement=np.where(observed[:, None, None], displacement, np.float32(0)),
+        precision=motion.precision if len(motion.precision) == 1 else motion.precision[nearest],
+        observed=observed[:, None],
+        frame_times=motion.frame_times[0] + grid / motion.frame_rate,
+        warnings=motion.warnings if constant else (*motion.warnings, spline),
+    )
+
+
+def _aligned(motion: Motion, axis: tuple[float, float], max_lag: float) -> Motion:
+    """The channels, each shifted by whole frames to where it follows the best one, if that is significant."""
+    lags = _lags(motion, axis, math.floor(max_lag * motion.frame_rate + 1e-9))
+    if not lags.any():
+        return motion
+    displacement = np.stack(
+        [_shifted(motion.displacement[:, :, c], lag) for c, lag in enumerate(lags.tolist())], axis=-1
+    )
+    observed = np.all([_shifted(motion.observed, lag) for lag in set(lags.tolist())], axis=0)
+    # Noise is independent from frame to frame: channels that now stand at different frames share none of it.
+    together = lags[:, None] == lags[None, :]
+    covariance = np.linalg.pinv(motion.precision.astype(np.float64), rcond=1e-9, hermitian=True) * together
+    precision = np.linalg.pinv(covariance, rcond=1e-9, hermitian=True)
+    largest = float(np.abs(lags).max()) / motion.frame_rate
+    notice = f"{np.count_nonzero(lags)} of {len(lags)} channels were shifted, by up to {1000 * largest:.3g} ms"
+    return replace(
+        motion,
+        displacement=np.where(observed[:, :, None], displacement, np.float32(0)),
+        precision=precision.astype(np.float32),
+        observed=observed,
+        warnings=(*motion.warnings, notice),
+    )
+
+
+def _lags(motion: Motion, axis: tuple[float, float], reach: int) -> NDArray[np.int64]:
+    """Delay of each channel against the most informative one [shape=(channels,), int64, frames].
+
+    For a channel that is the best one's signal, delayed, under white noise, the likelihood of a lag grows with
+    -N/2·ln(1 - r²), where r is their correlation. A lag is taken if it beats lag 0 by more than noise would
+    in any of the channels and lags tried.
+    """
+    lags = np.zeros(len(motion.channels), np.int64)
+    covariance = np.linalg.pinv(motion.precision.mean(axis=(0, 1), dtype=np.float64), rcond=1e-9, hermitian=True)
+    variance = np.diag(covariance)
+    gain = motion.response @ np.asarray(axis)
+    information = np.where(variance > 0, gain**2 / np.where(variance > 0, variance, 1.0), 0.0)
+    best = int(np.argmax(information))
+    candidates = np.flatnonzero(information > _WORTHWHILE * information[best])
+    observed = motion.observed[:, 0]
+    tries = np.arange(-reach, reach + 1)
+    threshold = math.log(len(candidates) * len(tries) / _FALSE_LAGS)
+    first = _fast_part(motion.displacement[:, 0, best] * np.sign(gain[best]), observed)
+    for c in candidates:
+        other = _fast_part(motion.displacement[:, 0, c] * np.sign(gain[c]), observed)
+        norm = float(np.linalg.norm(first) * np.linalg.norm(other))
+        if norm == 0:
+            continue
+        correlation = np.clip([first @ _shifted(other, lag) / norm for lag in tries.tolist()], -1 + 1e-12, 1 - 1e-12)
+        likelihood = -observed.sum() / 2 * np.log(1 - correlation**2) * (correlation > 0)
+        peak = int(np.argmax(likelihood))
+        if likelihood[peak] - likelihood[reach] > threshold:
+            lags[c] = tries[peak]
+    return lags
+
+
+def _fast_part(values: NDArray[np.float64], observed: NDArray[np.bool_]) -> NDArray[np.float64]:
+    """Values less their running mean; 0 where not observed."""
+    span = np.ones(min(_SLOW, len(values)))
+    count = np.convolve(observed, span, "same")
+    mean = np.convolve(np.where(observed, values, 0.0), span, "same") / np.maximum(count, 1)
+    return np.where(observed, values - mean, 0.0)
+
+
+def _shifted(values: NDArray[_T], lag: int) -> NDArray[_T]:
+    """Values a number of frames later, at each frame; 0 beyond the ends."""
+    moved = np.zeros_like(values)
+    size = len(values)
+    moved[max(0, -lag) : min(size, size - lag)] = values[max(0, lag) : min(size, size + lag)]
+    return moved

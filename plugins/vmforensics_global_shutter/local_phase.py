@@ -1,0 +1,394 @@
+"""Motion from local phase: how far the waves of each band of a steerable pyramid have moved.
+
+A displacement d changes a coefficient's phase by -∇φ·d, where ∇φ is the reference picture's own local phase
+gradient. Each channel is the least-squares displacement along its band's direction, weighted by the squared
+amplitude (Var φ ~ 1/A²). To first order it is a linear functional ⟨W, frame⟩, so that its noise follows from
+the noise of the pixels, and so does the covariance of any two channels.
+
+A. Davis, M. Rubinstein, N. Wadhwa, G. Mysore, F. Durand, W. T. Freeman (2014), doi:10.1145/2601097.2601119;
+local phase gradient: D. J. Fleet, A. D. Jepson (1990), doi:10.1007/BF00056772.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from typing import ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import Field
+from scipy import fft
+
+from vmforensics.data import Channel, Motion, SensorFrames
+from vmforensics.errors import RegionError, TooFewFrames
+from vmforensics.stages import MotionEstimator, StageParams
+from vmforensics.units import Pixels
+from vmforensics_global_shutter.pixel_noise import PixelNoise
+from vmforensics_global_shutter.steerable_pyramid import Band, SteerablePyramid, max_scales
+
+_CHUNK_PIXELS = 2**19  # transformed at a time: small enough for the processor's cache
+_ROUNDING = 1 / 12  # DN²; no camera's noise is below that of rounding to whole numbers
+_VISIBLE = 100.0  # a coefficient counts if its power is so many times that of the noise in the temporal mean
+_GUARD = 1.25  # wavelengths on either side of a stripe's edge that belong to neither half
+_DEPENDENT = 5e-3  # correlation of two channels' noise from which on they can't stand for the two halves
+_SCALES = 4  # unless asked for otherwise, as in the 2014 paper
+_BEYOND = 0.01  # share of frames
+_DRIFT = 0.5  # px of slow motion that local phase follows without loss
+
+
+class LocalPhaseParams(StageParams):
+    """Parameters of `local-phase`."""
+
+    scales: int | None = Field(
+        default=None, ge=1, le=8, description="Scales of the pyramid, an octave apart; null: as many as fit, at most 4"
+    )
+    orientations: int = Field(default=2, ge=1, le=8, description="Orientations of the pyramid's bands")
+    stripe_width: Pixels = Field(
+        default=48.0, ge=16, le=1024, description="Width of the stripes that make two independent halves, in px"
+    )
+
+
+class LocalPhase(MotionEstimator):
+    """Displacement along each band's direction from the local phase against the temporal mean.
+
+    A band gives up to three channels: two on disjoint stripes, whose noise is independent, and one on what lies
+    between them. Coarse bands reach too far for stripes and give a single channel.
+    """
+
+    name: ClassVar[str] = "local-phase"
+    summary: ClassVar[str] = "Local phase in a complex steerable pyramid, weighted by amplitude squared"
+    reference: ClassVar[str] = "Davis et al. 2014, doi:10.1145/2601097.2601119"
+    Params: ClassVar[type[StageParams]] = LocalPhaseParams
+
+    def estimate(self, frames: SensorFrames) -> Motion:
+        """Measure one displacement a frame and channel, at the mean instant of the rows.
+
+        Raises
+        ------
+        TooFewFrames
+            Fewer than three frames could be decoded.
+        RegionError
+            The region is too small for the scales, or holds no texture.
+        """
+        shape = _transformable(frames)
+        fit = max_scales(shape)
+        scales = self.params.scales or max(1, min(_SCALES, fit))
+        pyramid = SteerablePyramid(shape, scales=scales, orientations=self.params.orientations)
+        warnings = []
+        if frames.shutter.is_rolling:
+            warnings.append("one displacement a frame of a rolling shutter: sound above half the frame rate is lost")
+        if self.params.scales is None and fit < _SCALES:
+            warnings.append(f"the region has room for {fit} of {_SCALES} scales")
+
+        template = _Template.of(frames, shape)
+        references = _references(pyramid, template, self.params.stripe_width)
+        if not references:
+            raise _no_texture(frames)
+        displacement = np.zeros((frames.frame_count, sum(len(r.channels) for r in references)), np.float32)
+        observed = np.zeros(frames.frame_count, np.bool_)
+        noise = PixelNoise(template.mean, template.gradient)
+        for index, luma in _chunks(frames, shape):
+            difference = np.subtract(luma, template.mean, out=luma, dtype=np.float32)
+            noise.add(difference)
+            spectrum = pyramid.spectrum(difference)
+            displacement[index] = np.concatenate([r.displacement(pyramid, spectrum) for r in references], axis=1)
+            observed[index] = True
+
+        covariance = _covariance(pyramid, references, np.maximum(noise.variance(), _ROUNDING))
+        motion = _motion(frames, references, displacement, observed, covariance)
+        return replace(motion, warnings=(*warnings, *motion.warnings))
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Template:
+    """The picture that motion is measured against.
+
+    Parameters
+    ----------
+    mean : ndarray [shape=(rows, cols), float64, DN]
+        Temporal mean of the frames.
+    gradient : ndarray [shape=(2, rows, cols), float64, DN/px]
+        Its derivatives along x and y.
+    noise : float, DN²
+        First guess of the variance of a pixel's noise in one frame, maybe with some motion in it; it only sets how
+        cautiously faint coefficients are treated.
+    count : int
+        Number of frames.
+    """
+
+    mean: NDArray[np.float64]
+    gradient: NDArray[np.float64]
+    noise: float
+    count: int
+
+    @classmethod
+    def of(cls, frames: SensorFrames, shape: tuple[int, int]) -> _Template:
+        """The template of a clip, cut to a size; noise is half the mean square difference of consecutive frames."""
+        total = np.zeros(shape)
+        change = np.zeros(shape)
+        last = np.empty((0, *shape), np.float32)
+        count = 0
+        for _, luma in _chunks(frames, shape):
+            total += luma.sum(axis=0, dtype=np.float64)
+            change += np.square(np.diff(luma, axis=0, prepend=last)).sum(axis=0, dtype=np.float64)
+            last = luma[-1:].copy()
+            count += len(luma)
+        if count < 3:
+            raise TooFewFrames(
+                f"only {count} frames could be decoded; motion needs at least 3",
+                hint="is the clip damaged, or a picture?",
+            )
+        mean = total / count
+        noise = float(np.median(change)) / (2 * (count - 1))
+        return cls(mean, _gradient(mean), max(noise, _ROUNDING), count)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Reference:
+    """One band of the reference picture, and the channels measured on it.
+
+    Parameters
+    ----------
+    band : Band
+    phasor : ndarray [shape=(h, w), complex64]
+        conj(C)/(A² + λ): times a change of the coefficients, it is their relative change.
+    weights : ndarray [shape=(channels, h·w), float32, px/rad]
+        What a radian of phase in each coefficient contributes to a channel.
+    channels : tuple of Channel
+    """
+
+    band: Band
+    phasor: NDArray[np.complex64]
+    weights: NDArray[np.float32]
+    channels: tuple[Channel, ...]
+
+    def displacement(self, pyramid: SteerablePyramid, spectrum: NDArray[np.complex64]) -> NDArray[np.float32]:
+        """What each channel reads for frames given by the spectrum of their difference from the template, in px."""
+        change = pyramid.coefficients(spectrum, self.band)
+        change *= self.phasor
+        return np.asarray(_angle_of_one_plus(change).reshape(len(change), -1) @ self.weights.T, dtype=np.float32)
+
+    def functionals(self, pyramid: SteerablePyramid) -> NDArray[np.float32]:
+        """The picture W of each channel whose product with a small change of the frame is what the channel reads.
+
+        Returns
+        -------
+        ndarray [shape=(channels, rows, cols), float32, px/DN]
+        """
+        weighted = self.weights.reshape(-1, *self.band.shape) * self.phasor.conj()
+        return np.array([-pyramid.adjoint(w, self.band).imag for w in weighted], dtype=np.float32)
+
+
+def _transformable(frames: SensorFrames) -> tuple[int, int]:
+    """Largest size within the region that transforms fast; at most a few pixels less either way."""
+    rows, cols = (fft.prev_fast_len(n) for n in (frames.rows, frames.cols))
+    return rows, cols
+
+
+def _chunks(frames: SensorFrames, shape: tuple[int, int]) -> Iterator[tuple[NDArray[np.int64], NDArray[np.float32]]]:
+    """Frames cut to a size, in chunks that don't depend on the source's blocks; the array is the caller's to change."""
+    size = max(1, _CHUNK_PIXELS // (shape[0] * shape[1]))
+    top, left = (frames.rows - shape[0]) // 2, (frames.cols - shape[1]) // 2
+    index = np.empty(size, np.int64)
+    luma = np.empty((size, *shape), np.float32)
+    fill = 0
+    for block in frames.blocks():
+        start = 0
+        while start < len(block.index):
+            take = min(size - fill, len(block.index) - start)
+            index[fill : fill + take] = block.index[start : start + take]
+            luma[fill : fill + take] = block.luma[start : start + take, top : top + shape[0], left : left + shape[1]]
+            fill, start = fill + take, start + take
+            if fill == size:
+                yield index, luma
+                fill = 0
+    if fill:
+        yield index[:fill], luma[:fill]
+
+
+def _gradient(picture: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Derivatives along x and y of the band-limited function through the pixels, mirrored at the borders.
+
+    Returns
+    -------
+    ndarray [shape=(2, rows, cols), float64, DN/px]
+    """
+
+    def derivative(axis: int) -> NDArray[np.float64]:
+        values = np.moveaxis(picture, axis, -1)
+        n = values.shape[-1]
+        wave = fft.dct(values, type=2) * (np.pi * np.arange(n) / n)
+        slope = fft.dst(np.roll(wave, -1, axis=-1), type=3) / (-2 * n)  # roll: sine k stands at place k-1
+        return np.moveaxis(slope, -1, axis)
+
+    return np.stack([derivative(1), derivative(0)])
+
+
+def _references(pyramid: SteerablePyramid, template: _Template, stripe_width: float) -> list[_Reference]:
+    """The template's coefficients and local phase gradient in every band, as channels; none without texture.
+
+    Of stripes down and stripes across the picture, those are taken that leave the poorer half richer.
+    """
+    pictures = np.stack([template.mean - template.mean.mean(), *template.gradient]).astype(np.float32)
+    spectrum = pyramid.spectrum(pictures)
+    noise = template.noise / template.mean.size
+    layouts: list[list[_Reference]] = [[], []]
+    richness = np.zeros((2, 2))
+    for band in pyramid.bands:
+        coefficients, *slopes = pyramid.coefficients(spectrum, band)
+        power = np.abs(coefficients) ** 2
+        noise_power = noise * float(np.sum(band.filter.astype(np.float64) ** 2))
+        # A frame moves its own gradient picture, whatever the periodic transform makes of the borders:
+        # ∂C is the band of ∂I, and the phase gradient times A² is Im(conj(C)·∂C).
+        turning = np.stack([(coefficients.conj() * s).imag for s in slopes]).reshape(2, -1)
+        visible = (power > _VISIBLE * noise_power / template.count).ravel()
+        safe = np.where(visible, power.ravel(), 1.0)
+        direction = np.array([np.cos(band.angle), np.sin(band.angle)])
+        along = (direction @ turning) * visible
+        phasor = (coefficients.conj() / (power + np.float32(noise_power))).astype(np.complex64)
+        for axis, layout in enumerate(layouts):
+            weights, channels = [], []
+            for label, half, pixels in _stripes(pyramid, band, stripe_width, axis):
+                chosen = np.broadcast_to(pixels, band.shape).ravel()
+                moment = (turning * (along * chosen / safe)).sum(axis=1, dtype=np.float64)
+                strength = float(direction @ moment)
+                if strength <= 0:
+                    continue
+                weights.append(-along * chosen * (1 + noise_power / safe) / strength)
+                response = moment / strength
+                name = f"scale {band.scale}, {np.rad2deg(band.angle):.0f}°{label}"
+                channels.append(Channel(name, (float(response[0]), float(response[1])), half))
+                if half is not None:
+                    richness[axis, half] += strength / noise_power
+            if channels:
+                layout.append(_Reference(band, phasor, np.array(weights, np.float32), tuple(channels)))
+    return layouts[int(np.argmax(richness.min(axis=1)))]
+
+
+def _stripes(
+    pyramid: SteerablePyramid, band: Band, width: float, axis: int
+) -> list[tuple[str, int | None, NDArray[np.bool_]]]:
+    """Sets of a band's rows (axis 0) or columns (1): two halves and the rest, or one set where halves don't fit.
+
+    All bands share the stripes' edges; each keeps its own distance from them. The picture being periodic to the
+    transform, the number of stripes is even. A set is an array that broadcasts to the band.
+    """
+    size, count = pyramid.shape[axis], band.shape[axis]
+    stripe = size / (2 * max(1, round(size / (2 * width))))
+    guard = _GUARD * band.wavelength
+    number, place = np.divmod(np.arange(count) * (size / count), stripe)
+    number, place = np.expand_dims(number, 1 - axis), np.expand_dims(place, 1 - axis)
+    if stripe - 2 * guard < band.wavelength:
+        return [("", None, np.ones_like(number, np.bool_))]
+    inside = (place >= guard) & (place <= stripe - guard)
+    odd = number % 2 == 1
+    return [(", half 0", 0, inside & ~odd), (", half 1", 1, inside & odd), (", rest", None, ~inside)]
+
+
+def _angle_of_one_plus(change: NDArray[np.complex64]) -> NDArray[np.float32]:
+    """Argument of 1 + change, by the half-angle formula (three times as fast as arctan2)."""
+    real = change.real + np.float32(1)
+    imag = change.imag
+    radius = np.sqrt(real * real + imag * imag)
+    real += radius
+    real += np.float32(1e-30)
+    angle = np.arctan(imag / real)
+    angle *= 2
+    return np.asarray(angle)
+
+
+def _covariance(
+    pyramid: SteerablePyramid, references: list[_Reference], variance: NDArray[np.float64]
+) -> NDArray[np.float64]:
+    """Covariance of the channels' noise for pixels with independent noise [shape=(channels, channels), px²]."""
+    functionals = np.concatenate([r.functionals(pyramid).reshape(len(r.channels), -1) for r in references])
+    pixels = variance.ravel().astype(np.float32)
+    covariance = np.array([functionals @ (f * pixels) for f in functionals], dtype=np.float64)
+    return (covariance + covariance.T) / 2
+
+
+def _motion(
+    frames: SensorFrames,
+    references: list[_Reference],
+    displacement: NDArray[np.float32],
+    observed: NDArray[np.bool_],
+    covariance: NDArray[np.float64],
+) -> Motion:
+    """Leave out channels that noise fills to a quarter wave, and join the rest with their precision."""
+    quarter = np.array([r.band.wavelength / 4 for r in references for _ in r.channels])
+    useful = np.flatnonzero(np.diag(covariance) < quarter**2)
+    if len(useful) == 0:
+        raise _no_texture(frames)
+    channels = [c for r in references for c in r.channels]
+    covariance = covariance[np.ix_(useful, useful)]
+    motion = Motion(
+        displacement=displacement[:, None, useful],
+        precision=np.linalg.inv(covariance).astype(np.float32)[None, None],
+        observed=observed[:, None],
+        frame_times=frames.clock.times,
+        row_offsets=np.array([frames.row_offsets().mean()]),
+        channels=_independent([channels[i] for i in useful], covariance),
+        frame_rate=frames.clock.rate,
+        exposure=frames.shutter.exposure,
+    )
+    return replace(
+        motion,
+        precision=(motion.precision / np.float32(_excess(motion))).astype(np.float32),
+        warnings=tuple(_large_motion(motion, float(quarter[useful].min()))),
+    )
+
+
+def _no_texture(frames: SensorFrames) -> RegionError:
+    r = frames.rectangle
+    return RegionError(
+        f"the region {r.x},{r.y},{r.width},{r.height} holds no texture to measure motion on",
+        hint="choose a region with edges or a pattern in it",
+    )
+
+
+def _independent(channels: list[Channel], covariance: NDArray[np.float64]) -> tuple[Channel, ...]:
+    """The channels, with those taken out of their half whose noise isn't independent of the other half's."""
+    sigma = np.sqrt(np.diag(covariance))
+    half = np.array([-1 if c.half is None else c.half for c in channels])
+    opposite = half[:, None] + half[None, :] == 1
+    opposite &= (half[:, None] >= 0) & (half[None, :] >= 0)
+    dependent = (opposite & (np.abs(covariance) > _DEPENDENT * np.outer(sigma, sigma))).any(axis=1)
+    return tuple(replace(c, half=None) if d else c for c, d in zip(channels, dependent, strict=True))
+
+
+def _excess(motion: Motion) -> float:
+    """How much larger the channels' noise is than that of independent pixels; 1 if it isn't.
+
+    A codec's noise is correlated from pixel to pixel. What the channels don't have in common, after the best common
+    displacement, would have unit variance in every direction if the precision were right; the median over those
+    directions isn't raised by a few that hold true motion (a part of the scene that moves by itself).
+    """
+    root = np.linalg.cholesky(motion.precision[0, 0].astype(np.float64))
+    common, _ = np.linalg.qr(root.T @ motion.response)
+    if len(root) <= common.shape[1]:
+        return 1.0
+    seen = motion.displacement[motion.observed[:, 0], 0] @ root
+    seen -= seen @ common @ common.T
+    variances = np.linalg.eigvalsh(np.cov(seen.T))[common.shape[1] :]
+    return max(1.0, float(np.median(variances)))
+
+
+def _large_motion(motion: Motion, quarter_wave: float) -> Iterator[str]:
+    """Warn of motion that phase can't follow: beyond a quarter of the finest wave, or away from the template."""
+    gain = motion.response.T @ motion.precision[0, 0].astype(np.float64)
+    solution = np.linalg.pinv(gain @ motion.response, rcond=1e-6, hermitian=True) @ gain
+    path = motion.displacement[motion.observed[:, 0], 0] @ solution.T
+    beyond = float(np.mean(np.hypot(*path.T) > quarter_wave))
+    if beyond > _BEYOND:
+        yield (
+            f"the scene moves by more than {quarter_wave:g} px, a quarter of the finest wave, in {beyond:.0%} of the "
+            "frames: their displacement is unreliable; leave out the finest scales or stabilise the clip"
+        )
+    means = np.array([part.mean(axis=0) for part in np.array_split(path, min(10, len(path)))])
+    drift = float(np.hypot(*np.ptp(means, axis=0)))
+    if drift > _DRIFT:
+        yield (
+            f"the scene drifts by {drift:.1f} px over the clip: beyond {_DRIFT:g} px the gain falls and noise "
+            "grows; stabilise the clip, or recover it in shorter parts"
+        )

@@ -1,0 +1,101 @@
+"""What FFmpeg has to say about a file, caught instead of printed."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import av
+import av.logging
+
+DAMAGE = (av.FFmpegError, ValueError, MemoryError, OverflowError, RuntimeError, LookupError)
+"""What PyAV raises on damaged files: its own classes, and now and then a built-in one."""
+
+_SHOWN = 50  # distinct messages that are kept word for word
+_HELD = 1000  # distinct messages held before sorting, so that the ones shown don't depend on threads' order
+
+_lock = threading.Lock()
+_listeners = 0
+
+
+class DecoderLog(logging.Handler):
+    """Collects distinct messages from every thread that FFmpeg decodes with.
+
+    Attributes
+    ----------
+    errors : int
+        Messages so far that were errors, not mere warnings.
+    """
+
+    def __init__(self) -> None:
+        super().__init__(logging.WARNING)
+        self._messages: set[str] = set()
+        self._more = 0
+        self._sources: set[str] = set()
+        self.errors = 0
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Take a message of FFmpeg's."""
+        source = record.name.removeprefix("libav.")
+        self._sources.add(source)
+        self.errors += record.levelno >= logging.ERROR
+        self.note(f"{source}: {' '.join(record.getMessage().split())}")
+
+    def trouble(self, message: str) -> None:
+        """Take a message of one's own about an error."""
+        self.errors += 1
+        self.note(message)
+
+    def note(self, message: str) -> None:
+        """Add a message, unless it is there already."""
+        if message not in self._messages and len(self._messages) >= _HELD:
+            self._more += 1
+        else:
+            self._messages.add(message)
+
+    def complained_of(self, codec: str) -> bool:
+        """Whether there was an error, or a warning that came from a codec."""
+        return self.errors > 0 or codec in self._sources
+
+    def absorb(self, other: DecoderLog) -> None:
+        """Take over another log's messages."""
+        self.errors += other.errors
+        for message in other._messages:
+            self.note(message)
+
+    def messages(self) -> list[str]:
+        """The distinct messages in alphabetic order: at most 50, and a line that counts the rest."""
+        found = sorted(self._messages)
+        rest = len(found) - _SHOWN + self._more
+        return [*found[:_SHOWN], f"and {rest} other messages"] if rest > 0 else found
+
+    def hint(self) -> str:
+        """The first messages as an error's hint."""
+        said = self.messages()
+        return f"FFmpeg says: {'; '.join(said[:3])}" if said else "is it a whole video file?"
+
+    @contextmanager
+    def listening(self) -> Iterator[None]:
+        """Receive FFmpeg's warnings and errors for as long as the context lasts.
+
+        FFmpeg has one log for the whole process: two listeners at a time both hear everything.
+        """
+        logger = logging.getLogger("libav")
+        logger.addHandler(self)
+        _switch(+1)
+        try:
+            yield
+        finally:
+            _switch(-1)
+            logger.removeHandler(self)
+
+
+def _switch(change: int) -> None:
+    """Turn FFmpeg's messages on with the first listener, off with the last."""
+    global _listeners  # noqa: PLW0603  # the switch is FFmpeg's, and global
+    with _lock:
+        _listeners += change
+        av.logging.set_skip_repeated(_listeners == 0)
+        av.logging.set_level(av.logging.WARNING if _listeners else None)

@@ -1,0 +1,34 @@
+"""Cases: YAML in, a checked and immutable model, YAML out; nothing of what stages do with it."""
+
+from vmforensics.case.defaults import AUTO, USUAL_STAGES, resolve, with_stage
+from vmforensics.case.model import Camera, Case, Exhibit, Identity, RegionOfInterest, Run, ShutterKind, StageSpec
+from vmforensics.case.reader import CaseFile, build_case, dotted, parse_case, read_case
+from vmforensics.case.schema import dumps_schema, json_schema
+from vmforensics.case.template import CASE_FILE, case_for_clip, new_case
+from vmforensics.case.writer import dump_case
+
+__all__ = [
+    "AUTO",
+    "CASE_FILE",
+    "USUAL_STAGES",
+    "Camera",
+    "Case",
+    "CaseFile",
+    "Exhibit",
+    "Identity",
+    "RegionOfInterest",
+    "Run",
+    "ShutterKind",
+    "StageSpec",
+    "build_case",
+    "case_for_clip",
+    "dotted",
+    "dump_case",
+    "dumps_schema",
+    "json_schema",
+    "new_case",
+    "parse_case",
+    "read_case",
+    "resolve",
+    "with_stage",
+]

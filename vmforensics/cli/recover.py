@@ -1,0 +1,160 @@
+"""`vmforensics recover` and what it shares with `run`: telling what came out."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from vmforensics.cli.console import Console, JsonOption, QuietOption, print_json, printable
+from vmforensics.errors import CaseError, TimingError
+
+if TYPE_CHECKING:
+    from vmforensics.recovery import Outcome
+
+OutOption = Annotated[
+    Path | None, typer.Option("--out", "-o", help="Folder to make for the run; it must not hold anything yet.")
+]
+NoPluginOption = Annotated[
+    list[str] | None, typer.Option("--plugin", "-p", help="no:NAME leaves a plugin out.", metavar="no:NAME")
+]
+_LEAST_GLOBAL_RATE = 100.0  # frames/s; slower footage is ordinary video, hardly ever from a global shutter
+
+
+def recover(
+    clip: Annotated[Path, typer.Argument(help="A video file, or a folder of pictures.")],
+    *,
+    capture_fps: Annotated[
+        str | None, typer.Option(help="Frames per second as filmed; high-speed files claim 30.", metavar="HZ")
+    ] = None,
+    row_time: Annotated[
+        str | None, typer.Option(help="Rolling shutter: time from row to row, as 19us.", metavar="TIME")
+    ] = None,
+    row_time_uncertainty: Annotated[
+        str | None, typer.Option(help="Standard uncertainty of the row time.", metavar="TIME")
+    ] = None,
+    row_time_source: Annotated[str, typer.Option(help="Who says so.", metavar="TEXT")] = "",
+    exposure: Annotated[str | None, typer.Option(help="Exposure time, as 1/4000.", metavar="TIME")] = None,
+    readout_direction: Annotated[
+        str | None,
+        typer.Option(help="top-to-bottom, bottom-to-top, left-to-right or right-to-left.", metavar="DIRECTION"),
+    ] = None,
+    roi: Annotated[str | None, typer.Option(help="Region of interest in px.", metavar="X,Y,W,H")] = None,
+    shutter: Annotated[
+        str | None, typer.Option(help="global or rolling; rolling if --row-time is given.", metavar="KIND")
+    ] = None,
+    out: OutOption = None,
+    plugin: NoPluginOption = None,
+    as_json: JsonOption = False,
+    quiet: QuietOption = False,
+) -> None:
+    """Recover sound from a clip.
+
+    Leaves a run folder with recovered.wav, raw.wav, pictures, result.json, report.html and the ledger. The same is
+    written as a case file (case.yaml) that can be changed and run again.
+
+    \b
+    Examples:
+      vmforensics recover chips.avi --capture-fps 2200
+      vmforensics recover street.mp4 --row-time 14.8us --exposure 1/500 --roi 400,200,600,500 --out runs/street
+    """
+    from vmforensics.recovery import recover_clip
+
+    registry = registry_without(plugin)
+    kind = shutter or ("rolling" if row_time is not None else "global")
+    if kind == "rolling" and row_time is None:
+        raise CaseError(
+            "a rolling shutter needs its row time, which is never guessed",
+            hint="give --row-time, from the camera's metadata, a measurement, or a published readout time / rows",
+        )
+    if shutter is None and row_time is None and capture_fps is None:
+        _refuse_ordinary_footage(clip, registry)
+    with Console(quiet=quiet or as_json) as console:
+        outcome = recover_clip(
+            clip,
+            out,
+            shutter=kind,
+            row_time=row_time,
+            row_time_uncertainty=row_time_uncertainty,
+            row_time_source=row_time_source,
+            exposure=exposure,
+            readout_direction=readout_direction,
+            capture_fps=capture_fps,
+            region=_region(roi),
+            registry=registry,
+            watcher=console,
+        )
+    report_outcomes([outcome], as_json=as_json, quiet=quiet)
+
+
+def registry_without(options: list[str] | None) -> Any:
+    """The registry, without the plugins that options of the form no:NAME leave out."""
+    from vmforensics.plugins import Registry
+
+    for option in options or []:
+        if not option.startswith("no:"):
+            raise CaseError(f"--plugin {option!r}: only no:NAME is known", hint="as in -p no:denoise")
+    return Registry(blocked=[option.removeprefix("no:") for option in options or []])
+
+
+def _region(text: str | None) -> tuple[int, int, int, int] | None:
+    if text is None:
+        return None
+    try:
+        x, y, width, height = (int(part) for part in text.split(","))
+    except ValueError as error:
+        raise CaseError(f"--roi {text!r} isn't X,Y,W,H in whole pixels", hint="as in --roi 400,200,600,500") from error
+    return x, y, width, height
+
+
+def _refuse_ordinary_footage(clip: Path, registry: Any) -> None:
+    """Without a word on the shutter, only high-speed footage is taken for global-shutter footage."""
+    from vmforensics.data import Evidence
+    from vmforensics.recovery.plan import source_for
+    from vmforensics.timing import judge_clock
+
+    stream = source_for(clip, registry).open(Evidence(clip))
+    rate = judge_clock(stream.stamps, resolution=stream.stamp_resolution, declared_rate=stream.declared_rate).rate
+    if rate < _LEAST_GLOBAL_RATE:
+        raise TimingError(
+            f"{clip}: {rate:.6g} frames/s as a global shutter would show sound up to {rate / 2:.4g} Hz only",
+            hint="rolling-shutter footage: give --row-time; high-speed footage: give --capture-fps; "
+            "to go on as it is: --shutter global",
+        )
+
+
+def report_outcomes(outcomes: list[Outcome], *, as_json: bool, quiet: bool) -> None:
+    """Tell what runs found: verdict first, then the figures, then where things are."""
+    if as_json:
+        content = [{**o.result, "run_dir": str(o.folder), "ledger_head_sha256": o.head} for o in outcomes]
+        print_json(content[0] if len(content) == 1 else content)
+        return
+    if quiet:
+        return
+    for outcome in outcomes:
+        result, signal = outcome.result, outcome.result["signal"]
+        lines = [
+            ("verdict", f"{result['verdict'].upper()}: {result['verdict_reason']}"),
+            ("evidence", f"{result['evidence']['name']}, SHA-256 {result['evidence']['sha256'][:16]}..., unchanged"),
+            ("signal", _signal_line(signal)),
+            ("listen", outcome.folder / "recovered_48k.wav"),
+            ("look", outcome.folder / "spectrogram.png"),
+            ("report", outcome.folder / "report.html"),
+            ("check", f"vmforensics verify {outcome.folder}"),
+            ("ledger head", outcome.head),
+        ]
+        for label, text in lines:
+            if isinstance(text, Path) and not text.is_file():
+                continue
+            typer.echo(f"{label + ':':<13}{printable(text)}")
+        if len(outcomes) > 1 and outcome is not outcomes[-1]:
+            typer.echo("")
+
+
+def _signal_line(signal: dict[str, Any]) -> str:
+    sigma = f", uncertainty {signal['median_sigma_px']:.2g} px a sample" if signal["median_sigma_px"] else ""
+    return (
+        f"{signal['duration_s']:.3f} s at {signal['rate_hz']:.6g} Hz, {signal['rms_px']:.2g} px RMS{sigma}, "
+        f"{100 * signal['synthesised_share']:.1f} % of samples not seen by the camera"
+    )

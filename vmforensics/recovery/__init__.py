@@ -1,0 +1,7 @@
+"""From a case to its run folders: planning, the journey itself, and the summary of what was found."""
+
+from vmforensics.recovery.journey import Outcome, recover_clip, run_case
+from vmforensics.recovery.plan import Plan, plan_case
+from vmforensics.recovery.watch import Watcher
+
+__all__ = ["Outcome", "Plan", "Watcher", "plan_case", "recover_clip", "run_case"]

@@ -1,0 +1,377 @@
+"""The journey: evidence file → frames → motion → signal → denoised signal → artefacts, under one ledger."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from vmforensics.case import CaseFile, case_for_clip, dump_case, parse_case, read_case
+from vmforensics.custody import (
+    EvidenceDigest,
+    Ledger,
+    RunFolder,
+    WatchedStream,
+    check_unchanged,
+    digest_evidence,
+    environment,
+    next_run_folder,
+)
+from vmforensics.data import Clock, Evidence, FrameStream, Motion, Recovery, SensorFrames, Signal
+from vmforensics.detection import detect
+from vmforensics.errors import DigestMismatch, OutputError
+from vmforensics.plugins import Registry
+from vmforensics.recovery import guard
+from vmforensics.recovery.plan import Plan, plan_case
+from vmforensics.recovery.summary import describe_clock, describe_signal, notches, summarise, to_json
+from vmforensics.recovery.watch import Unwatched, Watcher
+from vmforensics.report import render_report
+from vmforensics.stages import Stage
+from vmforensics.timing import judge_clock
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """A finished run.
+
+    Parameters
+    ----------
+    folder : Path
+        The run folder.
+    result : dict
+        What its result.json says.
+    head : str
+        SHA-256 of the ledger's last line, to be kept elsewhere.
+    """
+
+    folder: Path
+    result: dict[str, Any]
+    head: str
+
+
+def run_case(
+    case: CaseFile | str | Path,
+    out: str | Path | None = None,
+    *,
+    registry: Registry | None = None,
+    watcher: Watcher | None = None,
+) -> list[Outcome]:
+    """Carry out every run of a case.
+
+    Parameters
+    ----------
+    case
+        A case file, read or to be read.
+    out
+        Where to: the run folder if the case has one run, else the folder that gets one sub-folder a run. By default
+        the next number under `runs/` beside the case file.
+    registry
+        The stages to choose from; those installed if None.
+    watcher
+        Told of the progress.
+
+    Raises
+    ------
+    VmforensicsError
+        What went wrong; a run that had begun leaves a ledger that says so.
+    """
+    case_file = case if isinstance(case, CaseFile) else read_case(Path(case))
+    plans = plan_case(case_file, registry or Registry())
+    evidence = [plan.evidence.path for plan in plans]
+    base = Path(out) if out is not None else next_run_folder(case_file.path.parent / "runs", evidence=evidence)
+    if len(plans) == 1:
+        return [carry_out(plans[0], base, watcher or Unwatched(), registry or Registry())]
+    if out is not None:
+        RunFolder.create(base, evidence=evidence)
+    return [carry_out(plan, base / plan.name, watcher or Unwatched(), registry or Registry()) for plan in plans]
+
+
+def recover_clip(
+    clip: str | Path,
+    out: str | Path | None = None,
+    *,
+    shutter: str,
+    row_time: float | str | None = None,
+    row_time_uncertainty: float | str | None = None,
+    row_time_source: str = "",
+    exposure: float | str | None = None,
+    readout_direction: str | None = None,
+    capture_fps: float | str | None = None,
+    region: tuple[int, int, int, int] | None = None,
+    registry: Registry | None = None,
+    watcher: Watcher | None = None,
+) -> Outcome:
+    """Recover one clip in the usual way, through a case written for it.
+
+    Parameters
+    ----------
+    clip
+        A video file, or a folder of pictures.
+    out
+        The run folder; by default the next number under `casefiles/CLIP/runs/` in the working folder.
+    shutter
+        "global" or "rolling".
+    row_time, row_time_uncertainty, row_time_source, exposure, readout_direction, capture_fps, region
+        As in a case file; a rolling shutter needs its row time.
+
+    Raises
+    ------
+    VmforensicsError
+        What went wrong; a run that had begun leaves a ledger that says so.
+    """
+    clip = Path(clip)
+    case = case_for_clip(
+        clip.resolve(),
+        shutter=shutter,
+        row_time=row_time,
+        row_time_uncertainty=row_time_uncertainty,
+        row_time_source=row_time_source,
+        exposure=exposure,
+        readout_direction=readout_direction,
+        capture_fps=capture_fps,
+        region=region,
+    )
+    case_file = parse_case(dump_case(case, leave_out_defaults=True))
+    plan = plan_case(case_file, registry or Registry())[0]
+    base = Path(out) if out is not None else None
+    if base is None:
+        base = next_run_folder(Path("casefiles") / clip.absolute().stem / "runs", evidence=[plan.evidence.path])
+    return carry_out(plan, base, watcher or Unwatched(), registry or Registry())
+
+
+def carry_out(plan: Plan, path: Path, watcher: Watcher, registry: Registry) -> Outcome:
+    """Carry out one run into a new folder; see `run_case`."""
+    folder = RunFolder.create(path, evidence=[plan.evidence.path])
+    with folder.record(case=plan.case.case.model_dump(mode="json"), run=plan.name, **_setting(registry)) as ledger:
+        journey = _Journey(plan, folder, ledger, watcher)
+        ledger.published(folder.write("case.yaml", plan.case_text))
+        ledger.published(folder.write("case.resolved.yaml", dump_case(plan.case).encode()))
+        before = journey.examine()
+        stream, clock = journey.open()
+        frames = journey.expose(stream, clock)
+        motion = journey.estimate(frames)
+        signal = journey.combine(motion)
+        raw = motion.onto_grid(signal.axis, start=signal.start, rate=signal.rate, size=len(signal.samples))
+        recovered = journey.denoise(signal)
+        recovery = journey.judge(motion, signal, raw, recovered)
+        with folder.staging() as staging:
+            exported = journey.export(recovery, staging)
+            journey.examine_again(before)
+            ledger.published(folder.publish(exported))
+        result = journey.summarise(before, stream, clock, frames, recovery)
+    return Outcome(path, result, ledger.head)
+
+
+def _setting(registry: Registry) -> dict[str, Any]:
+    """What the run's first ledger entry says of programs and plugins."""
+    return {
+        "environment": environment(),
+        "plugins": [
+            {"name": p.plugin, "distribution": p.distribution, "version": p.version, "editable": p.editable}
+            for p in registry.providers
+        ],
+        "plugins_not_loaded": [{"name": b.plugin, "reason": b.reason} for b in registry.broken],
+    }
+
+
+class _Journey:
+    """The steps of one run, each bracketed in the ledger."""
+
+    def __init__(self, plan: Plan, folder: RunFolder, ledger: Ledger, watcher: Watcher) -> None:
+        self._plan = plan
+        self._folder = folder
+        self._ledger = ledger
+        self._watcher = watcher
+        self._warnings: list[str] = []
+
+    @contextmanager
+    def _stage(self, stage: Stage) -> Iterator[tuple[dict[str, Any], dict[str, Any]]]:
+        """A stage's bracket in the ledger: gives its implementation and the entry that will end it."""
+        implementation = self._plan.implementation(stage)
+        with self._ledger.step(stage.kind, implementation=implementation) as record:
+            yield implementation, record
+
+    def examine(self) -> EvidenceDigest:
+        """Digest the evidence before anything else reads it."""
+        evidence, expected = self._plan.evidence, self._plan.expected_sha256
+        with self._ledger.step("digest evidence before"):
+            digest = digest_evidence(evidence, progress=self._reading("hashing evidence", evidence))
+            self._ledger.digested(evidence, digest)
+            if expected not in (None, digest.sha256):
+                raise DigestMismatch(
+                    f"{evidence.path}: SHA-256 is {digest.sha256}, the case expects {expected}",
+                    hint="this isn't the file that the case was made for, or it has changed since",
+                )
+        return digest
+
+    def examine_again(self, before: EvidenceDigest) -> None:
+        """Digest the evidence after its last use."""
+        evidence = self._plan.evidence
+        with self._ledger.step("digest evidence after"):
+            check_unchanged(evidence, before, progress=self._reading("hashing evidence again", evidence))
+
+    def _reading(self, what: str, evidence: Evidence) -> Any:
+        total = sum(file.stat().st_size for file in evidence.files())
+        done = 0
+
+        def count(size: int) -> None:
+            nonlocal done
+            done += size
+            self._watcher.progress(what, done, total, "bytes")
+
+        return count
+
+    def open(self) -> tuple[WatchedStream, Clock]:
+        """Open the evidence as frames and judge its clock."""
+        plan = self._plan
+        with self._stage(plan.source) as (implementation, record):
+            opened: FrameStream = guard.call(implementation, lambda: plan.source.open(plan.evidence), FrameStream)
+            guard.check_stream(implementation, opened)
+            passes = {1: "reading frames", 2: "measuring motion"}
+
+            def progress(done: int, total: int, number: int) -> None:
+                self._watcher.progress(passes.get(number, f"reading frames, pass {number}"), done, total, "frames")
+
+            stream = WatchedStream(opened, progress)
+            record["facts"] = dict(opened.facts)
+            record["frames"] = opened.frame_count
+        with self._ledger.step("judge clock") as record:
+            clock = judge_clock(
+                stream.stamps,
+                resolution=stream.stamp_resolution,
+                declared_rate=stream.declared_rate,
+                capture_fps=plan.case.camera.capture_fps,
+            )
+            record["clock"] = describe_clock(clock)
+            self._watcher.say(f"clock: {clock.verdict.value}, {clock.rate:.6g} frames/s ({clock.basis})")
+        return stream, clock
+
+    def expose(self, stream: FrameStream, clock: Clock) -> SensorFrames:
+        """Give every sensor row its instant."""
+        case = self._plan.case
+        region = case.region.to_region() if case.region else None
+        with self._ledger.step("place sensor rows in time") as record:
+            frames = SensorFrames(stream, clock, case.camera.to_shutter(), region)
+            record["shutter"] = case.camera.model_dump(mode="json")
+            record["sensor_rows"] = {"first": frames.first_row, "count": frames.rows, "pixels": frames.cols}
+        if frames.shutter.is_rolling:
+            readout = frames.shutter.line_delay * (frames.first_row + frames.rows)
+            if readout > 1.02 / clock.rate:
+                self._warn(
+                    f"a readout of {readout * 1e3:.2f} ms doesn't fit into a frame of {1e3 / clock.rate:.2f} ms: "
+                    "row time or frame rate is wrong"
+                )
+        return frames
+
+    def estimate(self, frames: SensorFrames) -> Motion:
+        """Measure the motion."""
+        plan = self._plan
+        with self._stage(plan.estimator) as (implementation, record):
+            motion = guard.call(implementation, lambda: plan.estimator.estimate(frames), Motion)
+            guard.check_motion(implementation, motion, frames.frame_count)
+            stream = frames.stream
+            if isinstance(stream, WatchedStream):
+                record["decoded_frames"] = stream.decoded_frames
+                record["decoded_luma_sha256"] = stream.decoded_digest
+                self._look_at(stream)
+            record["channels"] = [channel.label for channel in motion.channels]
+            record["observed_share"] = float(motion.observed.mean())
+            record["warnings"] = list(motion.warnings)
+        for warning in motion.warnings:
+            self._warn(warning)
+        return motion
+
+    def _look_at(self, stream: WatchedStream) -> None:
+        """Warn of what reading the frames brought to light."""
+        lost = stream.frame_count - stream.decoded_frames
+        if lost > 0 and stream.decoded_frames:
+            self._warn(f"{lost} of {stream.frame_count} frames couldn't be decoded; they count as gaps")
+        if stream.repeated_frames:
+            self._warn(f"{stream.repeated_frames} frames are exact repeats of the frame before")
+        for complaint in list(stream.complaints)[:20]:
+            self._warn(f"decoder: {complaint}")
+
+    def combine(self, motion: Motion) -> Signal:
+        """Make one signal of the motion samples."""
+        plan = self._plan
+        self._watcher.say("combining into one signal")
+        with self._stage(plan.combiner) as (implementation, record):
+            signal = guard.call(implementation, lambda: plan.combiner.combine(motion), Signal)
+            record["signal"] = describe_signal(signal)
+        for warning in signal.warnings:
+            self._warn(warning)
+        return signal
+
+    def denoise(self, signal: Signal) -> Signal:
+        """Apply the denoisers in order."""
+        for denoiser in self._plan.denoisers:
+            with self._stage(denoiser) as (implementation, record):
+                before = signal
+                signal = guard.call(implementation, lambda d=denoiser, s=before: d.denoise(s), Signal)  # type: ignore[misc]
+                guard.check_denoised(implementation, before, signal)
+                record["signal"] = describe_signal(signal)
+        return signal
+
+    def judge(self, motion: Motion, signal: Signal, raw: Signal, recovered: Signal) -> Recovery:
+        """Ask whether there is anything in it."""
+        plan = self._plan
+        with self._ledger.step("detect") as record:
+            detection = detect(motion, signal)
+            record["detection"] = {
+                "verdict": detection.verdict.value,
+                "p_value": detection.p_value,
+                "false_alarm_rate": detection.false_alarm_rate,
+                "band_hz": detection.band,
+                "reason": detection.reason,
+            }
+        title = f"{plan.case.case.title or plan.case.case.id} · {plan.name} · {plan.evidence.path.name}"
+        rolling = plan.case.camera.to_shutter().is_rolling
+        lines = notches(motion.frame_rate, recovered.rate) if rolling else ()
+        return Recovery(raw, recovered, detection, title, lines)
+
+    def export(self, recovery: Recovery, staging: Path) -> list[Path]:
+        """Have the exporters write their files into the staging folder."""
+        files: list[Path] = []
+        for number, exporter in enumerate(self._plan.exporters):
+            with self._stage(exporter) as (implementation, record):
+                self._watcher.say(f"writing {exporter.name}")
+                own = staging / f"{number}"
+                own.mkdir()
+                written = guard.call(implementation, lambda e=exporter, o=own: e.export(recovery, o), list)  # type: ignore[misc]
+                for file in guard.check_files(implementation, written, own):
+                    target = staging / file.name
+                    if target.exists():
+                        raise OutputError(f"two exporters write {file.name!r}", hint="leave one of them out")
+                    file.replace(target)
+                    files.append(target)
+                shutil.rmtree(own)
+                record["files"] = sorted(file.name for file in written)
+        return files
+
+    def summarise(
+        self,
+        evidence: EvidenceDigest,
+        stream: WatchedStream,
+        clock: Clock,
+        frames: SensorFrames,
+        recovery: Recovery,
+    ) -> dict[str, Any]:
+        """Write result.json and the report."""
+        with self._ledger.step("summarise"):
+            result = summarise(self._plan, self._folder.path, evidence, stream, clock, frames, recovery, self._warnings)
+            self._ledger.published(self._folder.write("result.json", to_json(result)))
+            report = render_report(result, self._folder.path)
+            self._ledger.published(self._folder.write("report.html", report))
+        return result
+
+    def _warn(self, text: str) -> None:
+        if text not in self._warnings:
+            self._warnings.append(text)
+            self._ledger.append("warning", text=text)
+            self._watcher.say(f"warning: {text}")
+
+
+__all__: Sequence[str] = ("Outcome", "carry_out", "recover_clip", "run_case")

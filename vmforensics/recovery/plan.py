@@ -1,0 +1,159 @@
+"""A case made ready to run: every stage found, every parameter checked, before anything is written."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, cast
+
+from vmforensics.case import AUTO, Case, CaseFile, StageSpec, resolve, with_stage
+from vmforensics.custody import source_digest
+from vmforensics.data import Evidence
+from vmforensics.errors import ParameterError, UnknownPlugin, VmforensicsError
+from vmforensics.plugins import RegisteredStage, Registry
+from vmforensics.stages import STAGES, Denoiser, Exporter, FrameSource, MotionEstimator, SignalCombiner, Stage
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """One run, ready to be carried out.
+
+    Parameters
+    ----------
+    name : str
+        The run's name.
+    case : Case
+        The whole case with every default of every stage.
+    case_text : bytes
+        The case file as written.
+    evidence : Evidence
+        What it works on.
+    expected_sha256 : str or None
+        What the evidence must have, if the case says so.
+    source, estimator, combiner, denoisers, exporters
+        The stages.
+    implementations : dict
+        For each stage object's id, what implements it, as the ledger and the report name it.
+    """
+
+    name: str
+    case: Case
+    case_text: bytes
+    evidence: Evidence
+    expected_sha256: str | None
+    source: FrameSource
+    estimator: MotionEstimator
+    combiner: SignalCombiner
+    denoisers: tuple[Denoiser, ...]
+    exporters: tuple[Exporter, ...]
+    implementations: dict[int, dict[str, Any]]
+
+    def implementation(self, stage: Stage) -> dict[str, Any]:
+        """Kind, name, distribution, version, source digest and parameters of a stage."""
+        return self.implementations[id(stage)]
+
+
+def plan_case(case_file: CaseFile, registry: Registry) -> list[Plan]:
+    """Find and create the stages of all runs of a case.
+
+    Raises
+    ------
+    EvidenceMissing
+        An exhibit isn't there.
+    UnknownPlugin, ParameterError
+        A stage isn't installed, or a parameter isn't allowed; the message says where in the case file.
+    """
+    case = resolve(case_file.case)
+    stages: list[dict[str, list[Stage]]] = []
+    implementations: dict[int, dict[str, Any]] = {}
+    for number, run in enumerate(case.runs):
+        exhibit = case.exhibit(run)
+        evidence = Evidence(case_file.evidence_path(exhibit), exhibit.id)
+        evidence.files()  # a missing exhibit is told before anything is made
+        created: dict[str, list[Stage]] = {}
+        for kind in (stage.kind for stage in STAGES):
+            created[kind] = []
+            for position, spec in enumerate(run.stages(kind)):
+                name = _source_for(evidence, registry) if spec.name == AUTO and kind == "frame_source" else spec.name
+                try:
+                    stage = registry.create(kind, name, spec.params)
+                except (UnknownPlugin, ParameterError) as error:
+                    raise _located(error, case_file, number, kind, position) from error
+                created[kind].append(stage)
+                implementations[id(stage)] = _describe(stage, registry.find(kind, name))
+                complete = StageSpec(name=name, params=stage.params.model_dump(mode="json"))
+                case = with_stage(case, number, kind, complete, position)
+        stages.append(created)
+    plans = []
+    for run, made in zip(case.runs, stages, strict=True):
+        exhibit = case.exhibit(run)
+        plans.append(
+            Plan(
+                name=run.name,
+                case=case,
+                case_text=case_file.text,
+                evidence=Evidence(case_file.evidence_path(exhibit), exhibit.id),
+                expected_sha256=exhibit.sha256,
+                source=cast(FrameSource, made["frame_source"][0]),
+                estimator=cast(MotionEstimator, made["motion_estimator"][0]),
+                combiner=cast(SignalCombiner, made["signal_combiner"][0]),
+                denoisers=tuple(cast(list[Denoiser], made["denoiser"])),
+                exporters=tuple(cast(list[Exporter], made["exporter"])),
+                implementations=implementations,
+            )
+        )
+    return plans
+
+
+def source_for(path: Path, registry: Registry) -> FrameSource:
+    """The frame source for a file or folder, with its default parameters.
+
+    Raises
+    ------
+    EvidenceMissing
+        It isn't there.
+    UnknownPlugin
+        No installed source takes it.
+    """
+    evidence = Evidence(path)
+    evidence.files()
+    return cast(FrameSource, registry.create("frame_source", _source_for(evidence, registry)))
+
+
+def _source_for(evidence: Evidence, registry: Registry) -> str:
+    sources = registry.stages("frame_source")
+    for registered in sources:
+        if cast(type[FrameSource], registered.stage).accepts(evidence):
+            return registered.stage.name
+    raise UnknownPlugin(
+        f"{evidence.path}: no installed frame source takes it; installed: "
+        f"{', '.join(s.stage.name for s in sources) or 'none'}",
+        hint="name a frame_source in the case, or install a plugin for this format",
+    )
+
+
+def _located(
+    error: UnknownPlugin | ParameterError, case_file: CaseFile, run: int, kind: str, position: int
+) -> VmforensicsError:
+    """The same error with its place in the case file."""
+    slot: tuple[str | int, ...] = ("runs", run, kind)
+    loc: tuple[str | int, ...] = (*slot, position) if kind in ("denoiser", "exporter") else slot
+    if isinstance(error, ParameterError):
+        loc = (*loc, "params", *error.key)
+    return type(error)(f"{case_file.describe(loc)}: {error.message}", hint=error.hint)
+
+
+def _describe(stage: Stage, registered: RegisteredStage) -> dict[str, Any]:
+    provider = registered.provider
+    return {
+        "kind": stage.kind,
+        "name": stage.name,
+        "summary": stage.summary,
+        "reference": stage.reference,
+        "plugin": provider.plugin,
+        "distribution": provider.distribution,
+        "version": provider.version,
+        "editable": provider.editable,
+        "source_sha256": source_digest(provider.source) if provider.source else None,
+        "params": stage.params.model_dump(mode="json"),
+    }

@@ -1,0 +1,135 @@
+"""What a run found, as result.json says it: numbers with units in their names, no times of day."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+import vmforensics
+from vmforensics.custody import EvidenceDigest, WatchedStream, sha256_file
+from vmforensics.data import Clock, Recovery, SensorFrames, Shutter, Signal
+from vmforensics.recovery.plan import Plan
+
+RESULT_FORMAT = "vmforensics-result/1"
+_PHASE_ERROR = 0.05  # cycles; a row-time error may shift a component by this much before its waveform is distrusted
+_LISTED_NOTCHES = 64
+
+
+def to_json(content: dict[str, Any]) -> bytes:
+    """Readable JSON, the same bytes for the same content."""
+    return (json.dumps(content, indent=2, ensure_ascii=False, allow_nan=False) + "\n").encode()
+
+
+def describe_clock(clock: Clock) -> dict[str, Any]:
+    """A clock as ledger and result state it."""
+    return {
+        "verdict": clock.verdict.value,
+        "basis": clock.basis,
+        "frame_rate_hz": clock.rate,
+        "largest_stamp_residual_s": clock.residual,
+        "frames_missing_from_container": clock.missing,
+    }
+
+
+def describe_signal(signal: Signal) -> dict[str, Any]:
+    """A signal's figures as ledger and result state them."""
+    seen = signal.sigma[signal.observed]
+    return {
+        "rate_hz": signal.rate,
+        "start_s": signal.start,
+        "samples": len(signal.samples),
+        "duration_s": signal.duration,
+        "rms_px": float(np.sqrt(np.mean(signal.samples**2))),
+        "peak_px": float(np.abs(signal.samples).max()),
+        "median_sigma_px": float(np.median(seen)) if len(seen) else None,
+        "synthesised_share": signal.synthesised_share,
+        "axis_along_row": signal.axis[0],
+        "axis_across_rows": signal.axis[1],
+    }
+
+
+def notches(frame_rate: float, rate: float) -> tuple[float, ...]:
+    """Multiples of the frame rate up to half the signal's rate: identical in every frame, they go with the template."""
+    return tuple(frame_rate * k for k in range(1, int(rate / 2 / frame_rate) + 1))
+
+
+def trusted_up_to(shutter: Shutter, rows: int) -> float | None:
+    """Frequency (Hz) up to which the row time's uncertainty shifts no component by over a twentieth of a cycle.
+
+    Over `rows` rows an error ε of the row time adds up to rows·ε: f = 0.05 / (rows · ε). None where the uncertainty
+    isn't known, or there is none.
+    """
+    uncertainty = shutter.line_delay_uncertainty
+    if not shutter.is_rolling or not uncertainty:
+        return None
+    return _PHASE_ERROR / (rows * uncertainty)
+
+
+def summarise(
+    plan: Plan,
+    folder: Path,
+    evidence: EvidenceDigest,
+    stream: WatchedStream,
+    clock: Clock,
+    frames: SensorFrames,
+    recovery: Recovery,
+    warnings: Sequence[str],
+) -> dict[str, Any]:
+    """The content of result.json."""
+    detection, shutter, region = recovery.detection, frames.shutter, frames.rectangle
+    stages = [plan.source, plan.estimator, plan.combiner, *plan.denoisers, *plan.exporters]
+    files = sorted(p for p in folder.iterdir() if p.is_file() and p.name not in ("ledger.jsonl",))
+    scale = folder / "wav-scale.json"
+    return {
+        "format": RESULT_FORMAT,
+        "program": {"name": "vmforensics", "version": vmforensics.__version__},
+        "case": plan.case.case.model_dump(mode="json"),
+        "run": plan.name,
+        "verdict": detection.verdict.value,
+        "verdict_reason": detection.reason,
+        "detection": {
+            "p_value": detection.p_value,
+            "false_alarm_rate": detection.false_alarm_rate,
+            "band_hz": list(detection.band) if detection.band else None,
+            "test": "coherence of the motion of two disjoint sets of pixels",
+        },
+        "evidence": {
+            "id": plan.evidence.id,
+            "name": plan.evidence.path.name,
+            "sha256": evidence.sha256,
+            "size_bytes": sum(file.size for file in evidence.files),
+            "files": len(evidence.files),
+            "unchanged_after_run": True,
+            "decoded_frames": stream.decoded_frames,
+            "decoded_luma_sha256": stream.decoded_digest,
+            "repeated_frames": stream.repeated_frames,
+            "facts": dict(stream.facts),
+        },
+        "clock": describe_clock(clock),
+        "shutter": {
+            "kind": "rolling" if shutter.is_rolling else "global",
+            "row_time_s": shutter.line_delay or None,
+            "row_time_uncertainty_s": shutter.line_delay_uncertainty,
+            "row_time_source": shutter.line_delay_source,
+            "exposure_s": shutter.exposure,
+            "readout_direction": shutter.direction.value,
+            "duty": min(1.0, shutter.line_delay * frames.rows * clock.rate) if shutter.is_rolling else None,
+        },
+        "region": {"x": region.x, "y": region.y, "width": region.width, "height": region.height},
+        "method": [plan.implementation(stage) for stage in stages],
+        "signal": describe_signal(recovery.recovered),
+        "raw": describe_signal(recovery.raw),
+        "band": {
+            "upper_limit_hz": recovery.recovered.rate / 2,
+            "trusted_up_to_hz": trusted_up_to(shutter, frames.rows),
+            "exposure_null_hz": 1 / shutter.exposure if shutter.exposure else None,
+            "notches_hz": list(recovery.notches[:_LISTED_NOTCHES]),
+        },
+        "audio": json.loads(scale.read_text()) if scale.is_file() else None,
+        "warnings": list(warnings),
+        "files": {path.name: sha256_file(path) for path in files},
+    }

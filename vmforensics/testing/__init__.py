@@ -1,0 +1,31 @@
+"""Clips with known truth, for tests, for plugin authors, and for `vmforensics simulate`."""
+
+from vmforensics.testing.camera import Camera, Flicker
+from vmforensics.testing.encode import CODECS, write_clip, write_image_sequence, write_truth
+from vmforensics.testing.scene import BAND_LIMIT, PHOTOGRAPHS, SCENES, Scene
+from vmforensics.testing.simulation import Simulation, Truth, simulate
+from vmforensics.testing.sound import SOUNDS, Sound, chirp, melody, recording, silence, speech, tone
+
+__all__ = [
+    "BAND_LIMIT",
+    "CODECS",
+    "PHOTOGRAPHS",
+    "SCENES",
+    "SOUNDS",
+    "Camera",
+    "Flicker",
+    "Scene",
+    "Simulation",
+    "Sound",
+    "Truth",
+    "chirp",
+    "melody",
+    "recording",
+    "silence",
+    "simulate",
+    "speech",
+    "tone",
+    "write_clip",
+    "write_image_sequence",
+    "write_truth",
+]
