@@ -17,6 +17,9 @@ from vmforensics.data import Detection, Motion, Signal, Verdict
 FALSE_ALARM_RATE = 0.01
 """Share of soundless clips on which the test may say `signal`."""
 
+LEAST_P = 1e-12
+"""Smallest p-value stated: no model of noise is known to hold farther out."""
+
 LOWEST = 20.0
 """Hz; slower motion (a swaying camera) doesn't count."""
 
@@ -69,7 +72,8 @@ def detect(motion: Motion, signal: Signal, *, false_alarm_rate: float = FALSE_AL
         return _undetermined("the clip is too short to compare the halves", false_alarm_rate)
     best = min(findings, key=lambda finding: finding.p_value)
     tests = _AXES * len(findings)
-    p_value = min(1.0, best.p_value * tests)
+    p_value = min(1.0, max(best.p_value * tests, LEAST_P))
+    shown = f"p = {p_value:.2g}" if p_value > LEAST_P else f"p < {LEAST_P:.0e}"
     low, high = best.band
     if p_value > false_alarm_rate:
         return Detection(
@@ -77,16 +81,18 @@ def detect(motion: Motion, signal: Signal, *, false_alarm_rate: float = FALSE_AL
             p_value,
             false_alarm_rate,
             None,
-            f"no motion beyond noise is common to the two halves of the region (p = {p_value:.2g})",
+            f"no motion beyond noise is common to the two halves of the region ({shown})",
         )
-    significant = [f.band for f in findings if f.p_value * tests <= false_alarm_rate]
+    widest = max(f.band[1] - f.band[0] for f in findings)
+    significant = [f.band for f in findings if f.p_value * tests <= false_alarm_rate and f is not best]
+    significant = [b for b in significant if b[1] - b[0] < 0.9 * widest] or [best.band]
     extent = (min(b[0] for b in significant), max(b[1] for b in significant))
     return Detection(
         Verdict.SIGNAL,
         p_value,
         false_alarm_rate,
         extent,
-        f"the two halves of the region share a motion, most surely in {low:.0f}-{high:.0f} Hz (p = {p_value:.2g}); "
+        f"the two halves of the region share a motion, most surely in {low:.0f}-{high:.0f} Hz ({shown}); "
         "whether it is sound is for the analyst to judge",
     )
 

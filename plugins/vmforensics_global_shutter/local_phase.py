@@ -11,6 +11,7 @@ local phase gradient: D. J. Fleet, A. D. Jepson (1990), doi:10.1007/BF00056772.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import ClassVar
@@ -32,6 +33,7 @@ _ROUNDING = 1 / 12  # DN²; no camera's noise is below that of rounding to whole
 _VISIBLE = 100.0  # a coefficient counts if its power is so many times that of the noise in the temporal mean
 _GUARD = 1.25  # wavelengths on either side of a stripe's edge that belong to neither half
 _DEPENDENT = 5e-3  # correlation of two channels' noise from which on they can't stand for the two halves
+_RIDGE = 1e-5  # of a channel's variance, added to it: keeps the precision of overlapping bands exact in float32
 _SCALES = 4  # unless asked for otherwise, as in the 2014 paper
 _BEYOND = 0.01  # share of frames
 _DRIFT = 0.5  # px of slow motion that local phase follows without loss
@@ -225,45 +227,90 @@ def _gradient(picture: NDArray[np.float64]) -> NDArray[np.float64]:
     return np.stack([derivative(1), derivative(0)])
 
 
-def _references(pyramid: SteerablePyramid, template: _Template, stripe_width: float) -> list[_Reference]:
-    """The template's coefficients and local phase gradient in every band, as channels; none without texture.
+@dataclass(frozen=True, slots=True, eq=False)
+class _Waves:
+    """Local phase of one band of the template, as far as it stands out of noise.
 
-    Of stripes down and stripes across the picture, those are taken that leave the poorer half richer.
+    Parameters
+    ----------
+    band : Band
+    phasor : ndarray [shape=(h, w), complex64]
+        As in `_Reference`.
+    power : ndarray [shape=(h, w), float32, DN²]
+        A², where visible; 1 elsewhere.
+    turning : ndarray [shape=(2, h, w), float32, DN²·rad/px]
+        A²·∇φ along x and y; 0 where not visible.
+    noise : float, DN²
+        λ, the power of one frame's noise in a coefficient.
+    """
+
+    band: Band
+    phasor: NDArray[np.complex64]
+    power: NDArray[np.float32]
+    turning: NDArray[np.float32]
+    noise: float
+
+    @classmethod
+    def of(cls, pyramid: SteerablePyramid, spectrum: NDArray[np.complex64], band: Band, template: _Template) -> _Waves:
+        """The band of the template and its gradient, whose spectra are given [shape=(3, rows, cols)].
+
+        A frame moves its own gradient picture, whatever the periodic transform makes of the borders: ∂C is the
+        band of ∂I, and A²·∂φ = Im(conj(C)·∂C).
+        """
+        coefficients, *slopes = pyramid.coefficients(spectrum, band)
+        power = np.square(np.abs(coefficients))
+        noise = template.noise * float(np.sum(np.square(band.filter), dtype=np.float64)) / template.mean.size
+        visible = power > _VISIBLE * noise / template.count
+        turning = np.stack([(coefficients.conj() * slope).imag * visible for slope in slopes])
+        phasor = coefficients.conj() / (power + np.float32(noise))
+        return cls(band, phasor, np.where(visible, power, np.float32(1)), turning, noise)
+
+    @property
+    def direction(self) -> NDArray[np.float64]:
+        """Unit vector (x, y) across the waves' crests."""
+        return np.array([math.cos(self.band.angle), math.sin(self.band.angle)])
+
+    def moment(self, pixels: NDArray[np.bool_]) -> NDArray[np.float64]:
+        """Σ A²·∇φ·(∂φ along the band's direction) over a set of coefficients [shape=(2,), float64, DN²/px²]."""
+        along = np.tensordot(self.direction, self.turning, axes=1) / self.power * pixels
+        return np.asarray(np.tensordot(self.turning, along, axes=2), dtype=np.float64)
+
+    def reference(self, sets: list[tuple[str, int | None, NDArray[np.bool_]]]) -> _Reference:
+        """A channel for each set of coefficients in which anything is visible."""
+        along = np.tensordot(self.direction, self.turning, axes=1) * (1 + self.noise / self.power)
+        weights, channels = [], []
+        for label, half, pixels in sets:
+            moment = self.moment(pixels)
+            strength = float(self.direction @ moment)
+            if strength > 0:
+                weights.append((-along * pixels / strength).astype(np.float32).ravel())
+                name = f"scale {self.band.scale}, {math.degrees(self.band.angle):.0f}°{label}"
+                x, y = moment / strength
+                channels.append(Channel(name, (float(x), float(y)), half))
+        stacked = np.array(weights, np.float32).reshape(len(weights), self.power.size)
+        return _Reference(self.band, self.phasor, stacked, tuple(channels))
+
+
+def _references(pyramid: SteerablePyramid, template: _Template, stripe_width: float) -> list[_Reference]:
+    """The template's bands as channels; none without texture.
+
+    The halves are stripes down or across the picture, whichever leaves the poorer half more to measure on.
     """
     pictures = np.stack([template.mean - template.mean.mean(), *template.gradient]).astype(np.float32)
     spectrum = pyramid.spectrum(pictures)
-    noise = template.noise / template.mean.size
-    layouts: list[list[_Reference]] = [[], []]
-    richness = np.zeros((2, 2))
-    for band in pyramid.bands:
-        coefficients, *slopes = pyramid.coefficients(spectrum, band)
-        power = np.abs(coefficients) ** 2
-        noise_power = noise * float(np.sum(band.filter.astype(np.float64) ** 2))
-        # A frame moves its own gradient picture, whatever the periodic transform makes of the borders:
-        # ∂C is the band of ∂I, and the phase gradient times A² is Im(conj(C)·∂C).
-        turning = np.stack([(coefficients.conj() * s).imag for s in slopes]).reshape(2, -1)
-        visible = (power > _VISIBLE * noise_power / template.count).ravel()
-        safe = np.where(visible, power.ravel(), 1.0)
-        direction = np.array([np.cos(band.angle), np.sin(band.angle)])
-        along = (direction @ turning) * visible
-        phasor = (coefficients.conj() / (power + np.float32(noise_power))).astype(np.complex64)
-        for axis, layout in enumerate(layouts):
-            weights, channels = [], []
-            for label, half, pixels in _stripes(pyramid, band, stripe_width, axis):
-                chosen = np.broadcast_to(pixels, band.shape).ravel()
-                moment = (turning * (along * chosen / safe)).sum(axis=1, dtype=np.float64)
-                strength = float(direction @ moment)
-                if strength <= 0:
-                    continue
-                weights.append(-along * chosen * (1 + noise_power / safe) / strength)
-                response = moment / strength
-                name = f"scale {band.scale}, {np.rad2deg(band.angle):.0f}°{label}"
-                channels.append(Channel(name, (float(response[0]), float(response[1])), half))
+    waves = [_Waves.of(pyramid, spectrum, band, template) for band in pyramid.bands]
+
+    def poorer_half(axis: int) -> float:
+        information = [0.0, 0.0]
+        for w in waves:
+            for _, half, pixels in _stripes(pyramid, w.band, stripe_width, axis):
                 if half is not None:
-                    richness[axis, half] += strength / noise_power
-            if channels:
-                layout.append(_Reference(band, phasor, np.array(weights, np.float32), tuple(channels)))
-    return layouts[int(np.argmax(richness.min(axis=1)))]
+                    information[half] += float(w.direction @ w.moment(pixels)) / w.noise
+        return min(information)
+
+    axis = max((1, 0), key=poorer_half)
+    found = [w.reference(_stripes(pyramid, w.band, stripe_width, axis)) for w in waves]
+    return [reference for reference in found if reference.channels]
 
 
 def _stripes(
@@ -322,6 +369,7 @@ def _motion(
         raise _no_texture(frames)
     channels = [c for r in references for c in r.channels]
     covariance = covariance[np.ix_(useful, useful)]
+    covariance += _RIDGE * np.diag(np.diag(covariance))
     motion = Motion(
         displacement=displacement[:, None, useful],
         precision=np.linalg.inv(covariance).astype(np.float32)[None, None],

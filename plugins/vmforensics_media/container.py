@@ -19,6 +19,9 @@ from vmforensics_media.decoder_log import DAMAGE, DecoderLog
 _FOREIGN = {"hls", "concat", "dash", "sdp", "imf", "rtsp", "tty", "bin", "xbin", "adf", "idf", "vapoursynth"}
 """FFmpeg formats that are no recordings: lists that point to other files, and text drawn as pictures."""
 
+_SILENT = {"prores", "magicyuv"}
+"""Decoders that leave a damaged slice as it is without saying so."""
+
 _NO_TIMESTAMPS = 0x80  # FFmpeg's AVFMT_NOTIMESTAMPS
 
 
@@ -119,10 +122,11 @@ def frames_of(path: Path, log: DecoderLog) -> Iterator[VideoFrame]:
     given = 0
     attempt = DecoderLog()
     with opened(path, attempt) as video:
-        video.stream.thread_type = "AUTO"
+        codec = video.stream.codec_context.name
+        video.stream.thread_type = "SLICE" if codec in _SILENT else "AUTO"
         for packet in video.packets():
             frames = video.decode(packet)
-            if attempt.complained_of(video.stream.codec_context.name):
+            if attempt.complained_of(codec):
                 break
             for frame in frames:
                 given += 1

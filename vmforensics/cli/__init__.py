@@ -64,9 +64,9 @@ def main() -> NoReturn:
         for note in getattr(error, "__notes__", []):
             typer.echo(f"note:  {note}", err=True)
         sys.exit(error.exit_code)
-    except KeyboardInterrupt:
+    except KeyboardInterrupt as stop:
         typer.echo("interrupted; a run that had begun says so in its ledger", err=True)
-        sys.exit(130)
+        sys.exit(143 if type(stop) is not KeyboardInterrupt else 130)  # SIGTERM comes as a subclass
     except BrokenPipeError:
         sys.exit(141)
     sys.exit(0)

@@ -39,5 +39,6 @@ class Evidence:
                 return (self.path,)
         except FileNotFoundError as error:
             raise EvidenceMissing(f"{self.path}: no such file", hint="check the path") from error
-        except OSError as error:
-            raise EvidenceMissing(f"{self.path}: can't be read: {error.strerror}", hint="check permissions") from error
+        except (OSError, ValueError) as error:  # ValueError: a null character in the path
+            reason = error.strerror if isinstance(error, OSError) else error
+            raise EvidenceMissing(f"{self.path!s}: can't be read: {reason}", hint="check permissions") from error

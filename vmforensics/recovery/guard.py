@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
@@ -9,7 +10,7 @@ from typing import Any, TypeVar
 import numpy as np
 
 from vmforensics.data import FrameStream, Motion, Signal
-from vmforensics.errors import StageError, VmforensicsError
+from vmforensics.errors import OutputError, StageError, VmforensicsError
 
 T = TypeVar("T")
 
@@ -21,15 +22,17 @@ def call(implementation: dict[str, Any], work: Callable[[], T], kind: type[Any])
     ------
     StageError
         It raised something that isn't a `VmforensicsError`, or returned another type.
+    OutputError
+        The disk is full.
     """
     who = culprit(implementation)
     try:
         result = work()
     except (VmforensicsError, MemoryError):
         raise
-    except OSError as error:
-        raise StageError(f"{who} failed: {type(error).__name__}: {error}", hint="is the disk full?") from error
     except Exception as error:  # a plugin may raise anything
+        if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
+            raise OutputError(f"{who}: {error.strerror}", hint="make room on the disk, and run again") from error
         raise StageError(
             f"{who} failed: {type(error).__name__}: {error}",
             hint="this is a fault of the plugin; the ledger names its version and source",

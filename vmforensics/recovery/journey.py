@@ -211,7 +211,8 @@ class _Journey:
         """Digest the evidence after its last use."""
         evidence = self._plan.evidence
         with self._ledger.step("digest evidence after"):
-            check_unchanged(evidence, before, progress=self._reading("hashing evidence again", evidence))
+            after = check_unchanged(evidence, before, progress=self._reading("hashing evidence again", evidence))
+            self._ledger.digested(evidence, after)
 
     def _reading(self, what: str, evidence: Evidence) -> Any:
         total = sum(file.stat().st_size for file in evidence.files())
