@@ -46,27 +46,29 @@ def detect(motion: Motion, signal: Signal, *, false_alarm_rate: float = FALSE_AL
     motion
         What was measured, with channels marked as half 0 and half 1.
     signal
-        The combined signal: its axis, time line, and slow part (which is taken out of both halves).
+        The combined signal: its axis and time line. The picture's sway is taken out of both halves.
     false_alarm_rate
         Probability of the verdict `signal` on a clip without any common motion.
 
     Returns
     -------
     Detection
-        `undetermined` where the estimator made no halves or the clip is too short to compare them.
+        `undetermined` where the estimator made no halves or doubts what it measured, or where the clip is too short.
 
     Notes
     -----
     Coherence and its distribution for independent noise: Carter 1987, doi:10.1109/PROC.1987.13723.
     """
-    halves = [motion.half(k) for k in (0, 1)]
+    if motion.doubt:
+        return _undetermined(motion.doubt, false_alarm_rate)
+    steady, _ = motion.steadied()
+    halves = [steady.half(k) for k in (0, 1)]
     if not all(half.channels for half in halves):
         return _undetermined("the motion estimator made no two independent halves to compare", false_alarm_rate)
     size = len(signal.samples)
-    slow = _slow(signal)
     grids = [half.onto_grid(signal.axis, start=signal.start, rate=signal.rate, size=size) for half in halves]
     seen = grids[0].observed & grids[1].observed
-    first, second = (np.where(seen, grid.samples - slow, 0.0) for grid in grids)
+    first, second = (np.where(seen, grid.samples, 0.0) for grid in grids)
     findings = list(_tests(first, second, seen, signal.rate))
     if not findings:
         return _undetermined("the clip is too short to compare the halves", false_alarm_rate)
@@ -99,17 +101,6 @@ def detect(motion: Motion, signal: Signal, *, false_alarm_rate: float = FALSE_AL
 
 def _undetermined(reason: str, false_alarm_rate: float) -> Detection:
     return Detection(Verdict.UNDETERMINED, None, false_alarm_rate, None, reason)
-
-
-def _slow(signal: Signal) -> NDArray[np.float64]:
-    """The part of the signal below `LOWEST`."""
-    from scipy.signal import butter, sosfiltfilt
-
-    if LOWEST >= 0.45 * signal.rate or len(signal.samples) < 4:
-        return np.zeros_like(signal.samples)
-    sections = butter(4, LOWEST, "lowpass", fs=signal.rate, output="sos")
-    padding = min(int(signal.rate / LOWEST), len(signal.samples) - 1)
-    return np.asarray(sosfiltfilt(sections, signal.samples, padlen=padding))
 
 
 def _tests(

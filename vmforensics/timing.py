@@ -91,12 +91,14 @@ def judge_clock(
     --------
     >>> stamps = np.array([0.0, 0.033, 0.067, 0.1, 0.167])  # 30 fps in milliseconds, one frame dropped
     >>> clock = judge_clock(stamps, resolution=1e-3, declared_rate=30)
-    >>> clock.verdict.value, clock.rate, clock.missing, clock.times[-1] * 30
+    >>> clock.verdict.value, clock.rate, clock.missing, round(30 * float(clock.times[-1]), 6)
     ('rounded', 30.0, 1, 5.0)
     """
     stamps = np.asarray(stamps, dtype=np.float64)
-    capture_fps = _checked("capture rate", capture_fps)
-    declared_rate = declared_rate if declared_rate and math.isfinite(declared_rate) and declared_rate > 0 else None
+    if capture_fps is not None and not (math.isfinite(capture_fps) and capture_fps > 0):
+        raise TimingError(f"the capture rate is {capture_fps} Hz; it must be a positive number")
+    usable = declared_rate is not None and math.isfinite(declared_rate) and declared_rate > 0
+    declared_rate = float(declared_rate) if declared_rate is not None and usable else None
     known = np.flatnonzero(~np.isnan(stamps))
     if len(known) < 2:
         told = "the container states no time stamps" if len(stamps) > 1 else "a single frame has no rate"
@@ -111,12 +113,12 @@ def judge_clock(
         grid, rounding = found
         exact = grid.residual <= _NEGLIGIBLE * grid.period
         verdict = TimingVerdict.EXACT if exact else TimingVerdict.ROUNDED
-        period, source = _snapped(grid, values, rounding, declared_rate)
-        rate = capture_fps or 1 / period
+        container_rate, source = _snapped(grid, values, rounding, declared_rate)
+        rate = capture_fps or container_rate
         slots = _fill(known, grid.slots, len(stamps))
         missing = int(slots[-1]) + 1 - len(slots)
         if capture_fps is not None:
-            source = f"capture rate given by the user, in place of the container's {1 / period:.6g} Hz"
+            source = f"capture rate given by the user, in place of the container's {container_rate:.6g} Hz"
         return Clock(slots / rate, rate, verdict, source, grid.residual, missing)
     residual = _line_residual(known, values)
     if np.any(np.diff(values) <= 0):
@@ -131,12 +133,6 @@ def judge_clock(
     if len(known) < len(stamps):
         basis += f"; {len(stamps) - len(known)} missing ones interpolated"
     return Clock(times, (len(times) - 1) / float(times[-1]), TimingVerdict.VARIABLE, basis, residual)
-
-
-def _checked(what: str, rate: float | None) -> float | None:
-    if rate is not None and not (math.isfinite(rate) and rate > 0):
-        raise TimingError(f"{what} is {rate} Hz; it must be a positive number")
-    return rate
 
 
 def _by_counting(
@@ -160,7 +156,7 @@ def _constant_rate(
     known: NDArray[np.int64], values: NDArray[np.float64], resolution: float, declared_rate: float | None
 ) -> tuple[_Grid, float] | None:
     """The constant rate behind the stamps and the rounding that hides it, or None if there is none."""
-    slack = 1e-9 * max(1.0, float(np.abs(values).max()))  # what a float leaves of a long time
+    slack = 1e-12 * max(1.0, float(np.abs(values).max()))  # what a float leaves of a long time
     roundings = [resolution + slack]
     elapsed = values - values[0]
     whole = np.abs(elapsed - np.rint(elapsed / _MILLISECOND) * _MILLISECOND).max() <= resolution + slack
@@ -215,17 +211,17 @@ def _fit(slots: NDArray[np.int64], values: NDArray[np.float64]) -> _Grid:
 def _snapped(
     grid: _Grid, values: NDArray[np.float64], rounding: float, declared_rate: float | None
 ) -> tuple[float, str]:
-    """The grid's period, or that of the declared or of the only standard rate which fits the stamps as well."""
+    """The grid's rate in Hz, or the declared one, or the only standard one, where that fits the stamps as well."""
 
     def fits(rate: float) -> bool:
         return float(np.ptp(values - grid.slots / rate)) / 2 <= max(_TIGHT * rounding, grid.residual)
 
     if declared_rate is not None and fits(declared_rate):
-        return 1 / declared_rate, "constant rate: the container's declared one, which the stamps fit"
+        return declared_rate, "constant rate: the container's declared one, which the stamps fit"
     standard = [rate for rate in _STANDARD_RATES if fits(float(rate))]
     if len(standard) == 1:
-        return 1 / float(standard[0]), f"constant rate: {standard[0]} Hz, the standard one that the stamps fit"
-    return grid.period, "constant rate fitted to the stamps"
+        return float(standard[0]), f"constant rate: {standard[0]} Hz, the standard one that the stamps fit"
+    return 1 / grid.period, "constant rate fitted to the stamps"
 
 
 def _fill(known: NDArray[np.int64], slots: NDArray[np.int64], frames: int) -> NDArray[np.int64]:

@@ -24,7 +24,6 @@ _ON_GRID = 1e-3  # of a frame; times this close to a constant rate cost no signa
 _NEAR = 0.75  # of a frame; farther from any frame, an interpolated sample wasn't observed
 _WORTHWHILE = 0.01  # of the best channel's information; a channel with less isn't worth a lag
 _FALSE_LAGS = 1e-3  # probability that noise alone shifts any channel of a clip
-_SLOW = 9  # frames; slower motion (a swaying camera) doesn't take part in finding lags
 
 _T = TypeVar("_T", np.float32, np.float64, np.bool_)
 
@@ -67,9 +66,10 @@ class AlignedSum(SignalCombiner):
                 "aligned-sum takes one instant a frame; these rows were exposed one after another",
                 hint="choose a combiner for rolling shutters, see: vmforensics plugins list",
             )
-        axis = motion.principal_axis()
         grid = _on_uniform_grid(_one_row(motion))
-        aligned = _aligned(grid, axis, self.params.max_lag)
+        steady, _ = grid.steadied()
+        axis = steady.principal_axis()
+        aligned = _aligned(grid, _lags(steady, axis, math.floor(self.params.max_lag * grid.frame_rate + 1e-9)))
         displacement, information = aligned.along(axis)
         seen = information[:, 0] > 0
         if not seen.any():
@@ -135,9 +135,8 @@ def _on_uniform_grid(motion: Motion) -> Motion:
     )
 
 
-def _aligned(motion: Motion, axis: tuple[float, float], max_lag: float) -> Motion:
-    """The channels, each shifted by whole frames to where it follows the best one, if that is significant."""
-    lags = _lags(motion, axis, math.floor(max_lag * motion.frame_rate + 1e-9))
+def _aligned(motion: Motion, lags: NDArray[np.int64]) -> Motion:
+    """The channels, each taken as many frames later as it lags."""
     if not lags.any():
         return motion
     displacement = np.stack(
@@ -160,7 +159,7 @@ def _aligned(motion: Motion, axis: tuple[float, float], max_lag: float) -> Motio
 
 
 def _lags(motion: Motion, axis: tuple[float, float], reach: int) -> NDArray[np.int64]:
-    """Delay of each channel against the most informative one [shape=(channels,), int64, frames].
+    """Delay of each channel of a steady motion against the most informative one [shape=(channels,), int64, frames].
 
     For a channel that is the best one's signal, delayed, under white noise, the likelihood of a lag grows with
     -N/2·ln(1 - r²), where r is their correlation. A lag is taken if it beats lag 0 by more than noise would
@@ -172,30 +171,21 @@ def _lags(motion: Motion, axis: tuple[float, float], reach: int) -> NDArray[np.i
     gain = motion.response @ np.asarray(axis)
     information = np.where(variance > 0, gain**2 / np.where(variance > 0, variance, 1.0), 0.0)
     best = int(np.argmax(information))
+    if information[best] == 0:
+        return lags
     candidates = np.flatnonzero(information > _WORTHWHILE * information[best])
-    observed = motion.observed[:, 0]
     tries = np.arange(-reach, reach + 1)
     threshold = math.log(len(candidates) * len(tries) / _FALSE_LAGS)
-    first = _fast_part(motion.displacement[:, 0, best] * np.sign(gain[best]), observed)
-    for c in candidates:
-        other = _fast_part(motion.displacement[:, 0, c] * np.sign(gain[c]), observed)
-        norm = float(np.linalg.norm(first) * np.linalg.norm(other))
-        if norm == 0:
-            continue
-        correlation = np.clip([first @ _shifted(other, lag) / norm for lag in tries.tolist()], -1 + 1e-12, 1 - 1e-12)
-        likelihood = -observed.sum() / 2 * np.log(1 - correlation**2) * (correlation > 0)
+    signals = np.where(motion.observed, motion.displacement[:, 0] * np.sign(gain), 0.0)
+    norms = np.linalg.norm(signals, axis=0)
+    for c in candidates[norms[candidates] * norms[best] > 0]:
+        products = [signals[:, best] @ _shifted(signals[:, c], lag) for lag in tries.tolist()]
+        correlation = np.clip(products / (norms[best] * norms[c]), -1 + 1e-12, 1 - 1e-12)
+        likelihood = -motion.observed.sum() / 2 * np.log(1 - correlation**2) * (correlation > 0)
         peak = int(np.argmax(likelihood))
         if likelihood[peak] - likelihood[reach] > threshold:
             lags[c] = tries[peak]
     return lags
-
-
-def _fast_part(values: NDArray[np.float64], observed: NDArray[np.bool_]) -> NDArray[np.float64]:
-    """Values less their running mean; 0 where not observed."""
-    span = np.ones(min(_SLOW, len(values)))
-    count = np.convolve(observed, span, "same")
-    mean = np.convolve(np.where(observed, values, 0.0), span, "same") / np.maximum(count, 1)
-    return np.where(observed, values - mean, 0.0)
 
 
 def _shifted(values: NDArray[_T], lag: int) -> NDArray[_T]:

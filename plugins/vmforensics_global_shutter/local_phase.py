@@ -14,7 +14,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from typing import ClassVar
+from typing import ClassVar, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -30,13 +30,16 @@ from vmforensics_global_shutter.steerable_pyramid import Band, SteerablePyramid,
 
 _CHUNK_PIXELS = 2**19  # transformed at a time: small enough for the processor's cache
 _ROUNDING = 1 / 12  # DN²; no camera's noise is below that of rounding to whole numbers
+_BORDER = 2  # px
 _VISIBLE = 100.0  # a coefficient counts if its power is so many times that of the noise in the temporal mean
-_GUARD = 1.25  # wavelengths on either side of a stripe's edge that belong to neither half
+_GUARD = 1.35  # wavelengths on either side of a stripe's edge that belong to neither half
 _DEPENDENT = 5e-3  # correlation of two channels' noise from which on they can't stand for the two halves
 _RIDGE = 1e-5  # of a channel's variance, added to it: keeps the precision of overlapping bands exact in float32
 _SCALES = 4  # unless asked for otherwise, as in the 2014 paper
 _BEYOND = 0.01  # share of frames
 _DRIFT = 0.5  # px of slow motion that local phase follows without loss
+
+_Real = TypeVar("_Real", np.float32, np.float64)
 
 
 class LocalPhaseParams(StageParams):
@@ -91,7 +94,7 @@ class LocalPhase(MotionEstimator):
         observed = np.zeros(frames.frame_count, np.bool_)
         noise = PixelNoise(template.mean, template.gradient)
         for index, luma in _chunks(frames, shape):
-            difference = np.subtract(luma, template.mean, out=luma, dtype=np.float32)
+            difference = np.subtract(_border_repeated(luma), template.mean, out=luma, dtype=np.float32)
             noise.add(difference)
             spectrum = pyramid.spectrum(difference)
             displacement[index] = np.concatenate([r.displacement(pyramid, spectrum) for r in references], axis=1)
@@ -109,9 +112,9 @@ class _Template:
     Parameters
     ----------
     mean : ndarray [shape=(rows, cols), float64, DN]
-        Temporal mean of the frames.
+        Temporal mean of the frames, border pixels repeated.
     gradient : ndarray [shape=(2, rows, cols), float64, DN/px]
-        Its derivatives along x and y.
+        Its derivatives along x and y, likewise.
     noise : float, DN²
         First guess of the variance of a pixel's noise in one frame, maybe with some motion in it; it only sets how
         cautiously faint coefficients are treated.
@@ -142,8 +145,9 @@ class _Template:
                 hint="is the clip damaged, or a picture?",
             )
         mean = total / count
+        gradient = _border_repeated(_gradient(mean))
         noise = float(np.median(change)) / (2 * (count - 1))
-        return cls(mean, _gradient(mean), max(noise, _ROUNDING), count)
+        return cls(_border_repeated(mean), gradient, max(noise, _ROUNDING), count)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -179,7 +183,13 @@ class _Reference:
         ndarray [shape=(channels, rows, cols), float32, px/DN]
         """
         weighted = self.weights.reshape(-1, *self.band.shape) * self.phasor.conj()
-        return np.array([-pyramid.adjoint(w, self.band).imag for w in weighted], dtype=np.float32)
+        functionals = np.array([-pyramid.adjoint(w, self.band).imag for w in weighted], dtype=np.float32)
+        for axis in (1, 2):  # a border pixel takes no part, its inner neighbour takes its place
+            lines = np.moveaxis(functionals, axis, 0)
+            lines[_BORDER] += lines[:_BORDER].sum(axis=0)
+            lines[-_BORDER - 1] += lines[-_BORDER:].sum(axis=0)
+            lines[:_BORDER] = lines[-_BORDER:] = 0
+        return functionals
 
 
 def _transformable(frames: SensorFrames) -> tuple[int, int]:
@@ -209,8 +219,21 @@ def _chunks(frames: SensorFrames, shape: tuple[int, int]) -> Iterator[tuple[NDAr
         yield index[:fill], luma[:fill]
 
 
+def _border_repeated(pictures: NDArray[_Real]) -> NDArray[_Real]:
+    """Overwrite the outermost pixels by their inner neighbour: no derivative is known at the border itself.
+
+    What remains is exact: a channel reads a motion with the gain it states.
+    """
+    for lines in (pictures, np.swapaxes(pictures, -1, -2)):
+        lines[..., :_BORDER, :] = lines[..., _BORDER : _BORDER + 1, :]
+        lines[..., -_BORDER:, :] = lines[..., -_BORDER - 1 : -_BORDER, :]
+    return pictures
+
+
 def _gradient(picture: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Derivatives along x and y of the band-limited function through the pixels, mirrored at the borders.
+    """Derivatives along x and y of the band-limited function through the pixels.
+
+    Beyond a border the picture goes on point-symmetrically about its last pixel, so that slopes are continuous.
 
     Returns
     -------
@@ -219,10 +242,12 @@ def _gradient(picture: NDArray[np.float64]) -> NDArray[np.float64]:
 
     def derivative(axis: int) -> NDArray[np.float64]:
         values = np.moveaxis(picture, axis, -1)
-        n = values.shape[-1]
-        wave = fft.dct(values, type=2) * (np.pi * np.arange(n) / n)
-        slope = fft.dst(np.roll(wave, -1, axis=-1), type=3) / (-2 * n)  # roll: sine k stands at place k-1
-        return np.moveaxis(slope, -1, axis)
+        last = values.shape[-1] - 1
+        rise = (values[..., -1:] - values[..., :1]) / last
+        about_line = values - values[..., :1] - rise * np.arange(last + 1)
+        waves = np.zeros_like(values)
+        waves[..., 1:-1] = fft.dst(about_line[..., 1:-1], type=1) * (np.pi / last * np.arange(1, last))
+        return np.moveaxis(rise + fft.dct(waves, type=1) / (2 * last), -1, axis)
 
     return np.stack([derivative(1), derivative(0)])
 
@@ -433,7 +458,7 @@ def _large_motion(motion: Motion, quarter_wave: float) -> Iterator[str]:
             f"the scene moves by more than {quarter_wave:g} px, a quarter of the finest wave, in {beyond:.0%} of the "
             "frames: their displacement is unreliable; leave out the finest scales or stabilise the clip"
         )
-    means = np.array([part.mean(axis=0) for part in np.array_split(path, min(10, len(path)))])
+    means = np.array([part.mean(axis=0) for part in np.array_split(path, max(1, min(10, len(path) // 30)))])
     drift = float(np.hypot(*np.ptp(means, axis=0)))
     if drift > _DRIFT:
         yield (

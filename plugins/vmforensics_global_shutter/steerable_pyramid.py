@@ -179,7 +179,7 @@ def max_scales(shape: tuple[int, int]) -> int:
 def _highpass(radius: NDArray[np.float64]) -> NDArray[np.float64]:
     """1 from π rad/px on, 0 below π/2, a raised cosine of log2 radius between."""
     octaves = np.log2(np.maximum(radius, 1e-12) / np.pi)
-    return np.asarray(np.cos(np.pi / 2 * np.clip(octaves, -1.0, 0.0)))
+    return np.asarray(np.sin(np.pi / 2 * np.clip(1 + octaves, 0.0, 1.0)))
 
 
 def _lowpass(radius: NDArray[np.float64]) -> NDArray[np.float64]:

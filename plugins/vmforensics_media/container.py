@@ -19,8 +19,8 @@ from vmforensics_media.decoder_log import DAMAGE, DecoderLog
 _FOREIGN = {"hls", "concat", "dash", "sdp", "imf", "rtsp", "tty", "bin", "xbin", "adf", "idf", "vapoursynth"}
 """FFmpeg formats that are no recordings: lists that point to other files, and text drawn as pictures."""
 
-_SILENT = {"prores", "magicyuv"}
-"""Decoders that leave a damaged slice as it is without saying so."""
+_SILENT = {"magicyuv", "mpeg4", "prores"}
+"""Decoders that don't always complain of damage which parallel decoding of frames conceals at random."""
 
 _NO_TIMESTAMPS = 0x80  # FFmpeg's AVFMT_NOTIMESTAMPS
 
@@ -66,7 +66,7 @@ class OpenVideo:
         except EOFError:
             return []
         except DAMAGE as error:
-            self.log.trouble(f"a frame can't be decoded: {_reason(error)}")
+            self.log.note(f"a frame can't be decoded: {_reason(error)}", source=self.stream.codec_context.name)
             return []
 
     def frames(self) -> Iterator[VideoFrame]:
@@ -123,10 +123,11 @@ def frames_of(path: Path, log: DecoderLog) -> Iterator[VideoFrame]:
     attempt = DecoderLog()
     with opened(path, attempt) as video:
         codec = video.stream.codec_context.name
+        before = attempt.heard_from(codec)  # while the file was probed
         video.stream.thread_type = "SLICE" if codec in _SILENT else "AUTO"
         for packet in video.packets():
             frames = video.decode(packet)
-            if attempt.complained_of(codec):
+            if attempt.heard_from(codec) > before:
                 break
             for frame in frames:
                 given += 1
@@ -150,8 +151,8 @@ def _video_stream(container: InputContainer, path: Path) -> VideoStream:
         )
     moving = [s for s in container.streams.video if not s.disposition & Disposition.attached_pic]
     if not moving:
-        held = ", ".join(sorted({s.type for s in container.streams})) or "nothing"
-        raise NoVideo(f"{path}: there is no moving picture in it, only {held}", hint="hand in a video file")
+        held = ", ".join(sorted({s.type for s in container.streams})) or "no stream at all"
+        raise NoVideo(f"{path}: it holds no moving picture, but {held}", hint="hand in a video file")
     best = container.streams.best("video")
     stream = next((s for s in moving if best is not None and s.index == best.index), moving[0])
     if getattr(stream, "codec_context", None) is None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import threading
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -33,31 +34,26 @@ class DecoderLog(logging.Handler):
         super().__init__(logging.WARNING)
         self._messages: set[str] = set()
         self._more = 0
-        self._sources: set[str] = set()
+        self._heard: Counter[str] = Counter()
         self.errors = 0
 
     def emit(self, record: logging.LogRecord) -> None:
         """Take a message of FFmpeg's."""
-        source = record.name.removeprefix("libav.")
-        self._sources.add(source)
         self.errors += record.levelno >= logging.ERROR
-        self.note(f"{source}: {' '.join(record.getMessage().split())}")
+        source = record.name.removeprefix("libav.")
+        self.note(f"{source}: {' '.join(record.getMessage().split())}", source=source)
 
-    def trouble(self, message: str) -> None:
-        """Take a message of one's own about an error."""
-        self.errors += 1
-        self.note(message)
-
-    def note(self, message: str) -> None:
-        """Add a message, unless it is there already."""
+    def note(self, message: str, *, source: str = "") -> None:
+        """Count a message, and keep it unless it is there already."""
+        self._heard[source] += 1
         if message not in self._messages and len(self._messages) >= _HELD:
             self._more += 1
         else:
             self._messages.add(message)
 
-    def complained_of(self, codec: str) -> bool:
-        """Whether there was an error, or a warning that came from a codec."""
-        return self.errors > 0 or codec in self._sources
+    def heard_from(self, source: str) -> int:
+        """Number of messages so far that came from a part of FFmpeg, a decoder for instance."""
+        return self._heard[source]
 
     def absorb(self, other: DecoderLog) -> None:
         """Take over another log's messages."""

@@ -14,8 +14,6 @@ from vmforensics.stages import SignalCombiner, StageParams
 from vmforensics.units import Hertz, Seconds
 from vmforensics_rolling_shutter.gaussian import ArPrior, Observations, posterior
 
-_SWAY = 12.0  # Hz: slower motion is a swaying camera's; it is set apart before the sound is modelled
-
 
 class AutoregressiveParams(StageParams):
     """Parameters of `autoregressive`."""
@@ -34,7 +32,7 @@ class Autoregressive(SignalCombiner):
     variance. The posterior mean solves (R⁻¹ + HᵀWH) x = HᵀWy; the prior R is re-estimated by expectation-maximisation
     from the posterior's mean *and* covariance, so that noise isn't taken for sound. Gaps, between frames or where
     frames are missing, are filled with what the prior predicts, marked as not observed, and carry the posterior's
-    larger σ.
+    larger σ. The picture's slow sway is set apart before, and put back.
     """
 
     name: ClassVar[str] = "autoregressive"
@@ -48,19 +46,19 @@ class Autoregressive(SignalCombiner):
     def combine(self, motion: Motion) -> Signal:
         """Infer the signal; see the class."""
         rate, order = self.params.rate, self.params.order
-        axis = motion.principal_axis()
-        displacement, information = motion.along(axis)
+        steady, sway = motion.steadied()
+        axis = steady.principal_axis()
+        displacement, information = steady.along(axis)
         instants = motion.instants
         start = float(instants.min())
         size = int(np.floor((instants.max() - start) * rate)) + 1
         grid = start + np.arange(size) / rate
 
-        sway = _Sway(motion.frame_times, displacement, information, instants, motion.frame_rate)
         seen = information > 0
         sort = np.argsort(instants[seen], kind="stable")
         observations = Observations(
             position=((instants[seen] - start) * rate)[sort],
-            value=(displacement - sway.at(instants))[seen][sort],
+            value=displacement[seen][sort],
             weight=information[seen][sort],
         )
         blocks = round(self.params.window * rate / order)
@@ -68,7 +66,7 @@ class Autoregressive(SignalCombiner):
             mean, variance = _smooth(observations, size, order, blocks, self.params.passes)
         measured = motion.onto_grid(axis, start=start, rate=rate, size=size)
         return Signal(
-            samples=mean + sway.at(grid),
+            samples=mean + sway.along(axis, grid),
             rate=rate,
             start=start,
             observed=measured.observed,
@@ -104,49 +102,3 @@ def _smooth(
         spread[part] += fade * variance
         weight[part] += fade
     return (total / weight)[:size], (spread / weight)[:size]
-
-
-class _Sway:
-    """Slow motion of the whole picture: the frames' mean displacement, smoothed (Whittaker 1923) below `_SWAY`.
-
-    Parameters
-    ----------
-    frame_times : ndarray [shape=(frames,), float64, s]
-    displacement, information, instants : ndarray [shape=(frames, rows), float64]
-    frame_rate : float, Hz
-    """
-
-    def __init__(
-        self,
-        frame_times: NDArray[np.float64],
-        displacement: NDArray[np.float64],
-        information: NDArray[np.float64],
-        instants: NDArray[np.float64],
-        frame_rate: float,
-    ) -> None:
-        from scipy.interpolate import make_interp_spline
-        from scipy.linalg import solveh_banded
-
-        frames = len(frame_times)
-        weight = information.sum(axis=1)
-        safe = np.where(weight > 0, weight, 1.0)
-        mean = (information * displacement).sum(axis=1) / safe
-        middle = frame_times + np.average(instants[0] - frame_times[0])
-        if frames < 4:
-            self._spline = make_interp_spline(middle, np.full(frames, np.average(mean, weights=safe)), k=1)
-            return
-        relative = np.where(weight > 0, weight / weight.max(initial=1e-300), 0.0)
-        cutoff = min(_SWAY, frame_rate / 5)
-        stiffness = float(np.median(relative)) / (2 * np.sin(np.pi * cutoff / frame_rate)) ** 4
-        band = np.zeros((3, frames))  # D2ᵀD2 for the second difference, upper diagonals
-        for offset, tap in enumerate((1.0, -2.0, 1.0)):
-            for other, mate in enumerate((1.0, -2.0, 1.0)):
-                if other >= offset:
-                    band[2 - (other - offset), other : other + frames - 2] += stiffness * tap * mate
-        band[2] += relative + 1e-9
-        self._spline = make_interp_spline(middle, solveh_banded(band, relative * mean), k=3)
-
-    def at(self, times: NDArray[np.float64]) -> NDArray[np.float64]:
-        """The sway at some times; held at its ends."""
-        knots = self._spline.t
-        return np.asarray(self._spline(np.clip(times, knots[0], knots[-1])))

@@ -34,4 +34,5 @@ class RowAverage(SignalCombiner):
         instants = motion.instants
         start = float(instants.min())
         size = int(np.floor((instants.max() - start) * self.params.rate)) + 1
-        return motion.onto_grid(motion.principal_axis(), start=start, rate=self.params.rate, size=size)
+        axis = motion.steadied()[0].principal_axis()
+        return motion.onto_grid(axis, start=start, rate=self.params.rate, size=size)

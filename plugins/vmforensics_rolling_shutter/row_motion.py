@@ -13,10 +13,14 @@ from vmforensics.data import Channel, Motion, SensorFrames
 from vmforensics.errors import RegionError, TooFewFrames
 from vmforensics.stages import MotionEstimator, StageParams
 from vmforensics.units import Pixels
+from vmforensics_rolling_shutter.derivative import NOISE_GAIN, derivative
+from vmforensics_rolling_shutter.relinearise import Expansion, relinearise
 
 _LEAST_ROWS, _LEAST_COLS = 8, 32
 _NOISE_PAIRS = 96  # frame pairs that the noise model is measured on
-_LINEAR_RANGE = 0.3  # px of frame motion beyond which the linearisation loses gain
+_LEAST_SWAY = 0.02  # px of frame motion from which on first order isn't enough
+_EDGE_ROWS = 8  # rows at the top and bottom whose derivatives are less exact than a sway asks for
+_RANGE = 0.33  # px of frame motion beyond which the series' remainder can pass for a faint sound
 
 
 class RowMotionParams(StageParams):
@@ -78,6 +82,15 @@ class RowMotion(MotionEstimator):
             brightness = 1 + moved[:, :, -1:]  # a brighter row shows the same motion in larger differences
             displacement[block.index] = moved[:, :, :-1] / np.maximum(brightness, 0.1)
             observed[block.index] = solver.informative
+        seen = observed.any(axis=1)
+        sway = solver.frame_motion(displacement)
+        if float(np.abs(sway[seen]).max(initial=0.0)) > _LEAST_SWAY:
+            expansion = Expansion.of(template.mean, solver.functionals[:, :, :-1]).sharpened(np.cov(sway[seen].T))
+            relinearise(displacement, expansion, sway, x_y=np.array([0, 1, 0, 1]))
+            edge = _EDGE_ROWS if frames.rows > 4 * _EDGE_ROWS else 0
+            observed[:, :edge] = observed[:, frames.rows - edge :] = False  # their derivatives look out of the region
+            displacement[~observed] = 0
+        doubt = _doubt(sway[seen])
         return Motion(
             displacement=displacement,
             precision=solver.precision[None],
@@ -87,7 +100,8 @@ class RowMotion(MotionEstimator):
             channels=solver.channels,
             frame_rate=frames.clock.rate,
             exposure=frames.shutter.exposure,
-            warnings=_warnings(displacement, observed, solver),
+            doubt=doubt,
+            warnings=(doubt,) if doubt else (),
         )
 
 
@@ -163,43 +177,6 @@ def _halves(cols: int, stripe: int) -> NDArray[np.int64]:
     return np.asarray(np.arange(cols) // width % 2)
 
 
-def derivative(picture: NDArray[np.float64], *, axis: int) -> NDArray[np.float64]:
-    """Spatial derivative along an axis, within 0.5 % up to 0.4 cycles/px; shorter stencils near the edges.
-
-    Parameters
-    ----------
-    picture : ndarray [shape=(rows, cols), float64, DN]
-    axis
-        1 along the row, 0 across rows.
-
-    Returns
-    -------
-    ndarray [shape=(rows, cols), float64, DN/px]
-    """
-    along = np.moveaxis(picture, axis, 0)
-    size = len(along)
-    result = np.empty_like(along)
-    for half in range(1, len(_TAPS) + 1):
-        rows = slice(half, size - half) if half == len(_TAPS) else [half, size - 1 - half]
-        index = np.arange(size)[rows]
-        result[rows] = sum(
-            tap * (along[index + n] - along[index - n]) for n, tap in enumerate(_TAPS[half - 1], start=1)
-        )
-    result[0], result[-1] = along[1] - along[0], along[-1] - along[-2]
-    return np.moveaxis(result, 0, axis)
-
-
-def _differentiator(half: int, top: float) -> NDArray[np.float64]:
-    """Antisymmetric taps 1..half whose relative error is least, in the mean square, up to `top` cycles/px."""
-    n = np.arange(1, half + 1)
-    frequency = np.linspace(0.002, top, 400)
-    gain = 2 * np.sin(2 * np.pi * np.outer(frequency, n)) / (2 * np.pi * frequency)[:, None]
-    return np.asarray(np.linalg.lstsq(gain, np.ones(len(frequency)), rcond=None)[0])
-
-
-_TAPS = [_differentiator(half, top) for half, top in enumerate((0.15, 0.22, 0.28, 0.33, 0.36, 0.38, 0.40), start=1)]
-
-
 @dataclass(frozen=True, slots=True)
 class _RowSolver:
     """The least-squares solution of every row as fixed linear functionals of the row's deviation from the template.
@@ -225,7 +202,7 @@ class _RowSolver:
         rows, cols = mean.shape
         slopes = np.stack([derivative(mean, axis=1), derivative(mean, axis=0)], axis=-1)
         # Noise of the template, as its derivative sees it: what the normal equations hold too much of.
-        slope_noise = 2 * float(np.sum(_TAPS[-1] ** 2)) / template.frames
+        slope_noise = NOISE_GAIN / template.frames
         functionals = np.zeros((rows, cols, 5), dtype=np.float32)
         functionals[:, :, 4] = 1 / np.maximum(mean.sum(axis=1, keepdims=True), 1.0)
         precision = np.zeros((rows, 4, 4), dtype=np.float32)
@@ -237,11 +214,12 @@ class _RowSolver:
             ns = np.einsum("rc,rca,rcb->rab", w, nuisance, slopes)
             clean = slopes - nuisance @ np.linalg.solve(nn, ns)  # the slopes with gain and offset projected out
             information = np.einsum("rc,rca,rcb->rab", w, clean, clean)
-            information -= slope_noise * np.count_nonzero(halves == half) * np.eye(2)
             channel = slice(2 * half, 2 * half + 2)
-            inverse, kept = _inverse(information, np.count_nonzero(halves == half) * slope_noise)
+            noise = slope_noise * np.count_nonzero(halves == half)
+            inverse = _inverse(information - noise * np.eye(2), noise)
             functionals[:, :, channel] = -(w[..., None] * clean) @ inverse
-            precision[:, channel, channel] = kept / (1 + 1 / template.frames)
+            covariance = inverse @ information @ inverse * (1 + 1 / template.frames)
+            precision[:, channel, channel] = _inverse(covariance, 0.0)
         names = ("x", "y")
         channels = tuple(
             Channel(f"{name}, half {half}", (1.0, 0.0) if name == "x" else (0.0, 1.0), half)
@@ -253,36 +231,45 @@ class _RowSolver:
             raise RegionError("the region has no texture to measure motion on", hint="choose a region with detail")
         return cls(functionals, precision, informative, channels)
 
+    def frame_motion(self, displacement: NDArray[np.float32]) -> NDArray[np.float64]:
+        """Motion of each whole frame along x and y, by weighted least squares over its rows and halves.
 
-def _inverse(information: NDArray[np.float64], floor: float) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Invert symmetric 2×2 matrices on the directions that hold more information than the template's noise feigns.
+        Parameters
+        ----------
+        displacement : ndarray [shape=(frames, rows, channels), float32, px]
 
-    Returns
-    -------
-    inverse, kept : ndarray [shape=(rows, 2, 2), float64]
-        The pseudo-inverse, and the information without the directions left out.
+        Returns
+        -------
+        ndarray [shape=(frames, 2), float64, px]
+        """
+        response = np.array([channel.response for channel in self.channels])
+        gain = np.einsum("ca,rcd->rad", response, self.precision, dtype=np.float64)
+        normal = np.einsum("rad,db->ab", gain, response)
+        moment = np.einsum("rad,frd->fa", gain, displacement)
+        return np.asarray(moment @ _inverse(normal[None], 0.0)[0])
+
+
+def _inverse(matrices: NDArray[np.float64], floor: float) -> NDArray[np.float64]:
+    """Pseudo-inverse of symmetric 2×2 matrices on the directions whose eigenvalue is above 4·floor, and above 0.
+
+    Parameters
+    ----------
+    matrices : ndarray [shape=(rows, 2, 2), float64]
+    floor
+        What noise alone feigns.
     """
-    values, vectors = np.linalg.eigh(information)
-    keep = values > max(4 * floor, 1e-12)
-    inverse = np.where(keep, 1 / np.where(keep, values, 1.0), 0.0)
-    kept = np.where(keep, values, 0.0)
-
-    def rebuild(diagonal: NDArray[np.float64]) -> NDArray[np.float64]:
-        return np.asarray((vectors * diagonal[:, None, :]) @ vectors.transpose(0, 2, 1))
-
-    return rebuild(inverse), rebuild(kept)
+    values, vectors = np.linalg.eigh(matrices)
+    keep = values > np.maximum(4 * floor, 1e-9 * values[:, -1:])
+    inverse = np.where(keep & (values > 0), 1 / np.where(keep & (values > 0), values, 1.0), 0.0)
+    return np.asarray((vectors * inverse[:, None, :]) @ vectors.transpose(0, 2, 1))
 
 
-def _warnings(displacement: NDArray[np.float32], observed: NDArray[np.bool_], solver: _RowSolver) -> tuple[str, ...]:
-    """Say so when the whole picture moves farther than the linearisation holds."""
-    weight = np.diagonal(solver.precision, axis1=1, axis2=2)
-    total = weight.sum(axis=0)
-    frame_motion = np.einsum("frc,rc->fc", displacement, weight) / np.where(total > 0, total, 1.0)
-    seen = observed.any(axis=1)
-    largest = float(np.abs(frame_motion[seen]).max(initial=0.0))
-    if largest <= _LINEAR_RANGE:
-        return ()
+def _doubt(sway: NDArray[np.float64]) -> str:
+    """Why the motion can't be relied on, if the whole picture moves farther than the series holds."""
+    largest = float(np.hypot(*sway.T).max(initial=0.0))
+    if largest <= _RANGE:
+        return ""
     return (
-        f"the picture drifts by up to {largest:.2f} px against its mean; beyond {_LINEAR_RANGE} px "
-        "the measured motion loses gain",
+        f"the picture sways by up to {largest:.2f} px against its mean; beyond {_RANGE} px the sway's own trace "
+        "in the rows can't be told from a faint sound"
     )

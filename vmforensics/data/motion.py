@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vmforensics.data.signal import Signal
+from vmforensics.data.sway import Sway
 
 _AXIS_SAMPLES = 1_000_000  # enough to tell a direction; the rest of a long clip adds time, not angle
 
@@ -56,6 +57,9 @@ class Motion:
         Nominal frame rate.
     exposure : float or None, s
         Exposure time that each sample averages over; None where unknown.
+    doubt : str
+        Why the displacement can't be relied on ("the picture drifts by 3 px ..."); "" where it can. A run whose motion
+        is in doubt gets no verdict.
     warnings : tuple of str
         What the estimator wants the user to know.
 
@@ -73,6 +77,7 @@ class Motion:
     channels: tuple[Channel, ...]
     frame_rate: float
     exposure: float | None = None
+    doubt: str = ""
     warnings: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
@@ -148,9 +153,8 @@ class Motion:
         The maximum-likelihood direction u of a motion s(t)·u with s free: it maximises Σ ((uᵀb)² - uᵀMu)/(uᵀMu), where
         b = GᵀPv and M = GᵀPG are the normal equations of (dx, dy) at each sample. Every direction expects 0 under
         noise alone, so noise that differs between x and y doesn't pull the axis; a hundredth of the largest
-        information is added to the denominator, so that a direction that can't be seen isn't chosen. Slow motion
-        (a swaying camera) is taken out first: each frame's mean and slope over its rows, or, with one row a frame,
-        the running mean of nine frames.
+        information is added to the denominator, so that a direction that can't be seen isn't chosen. Take slow
+        motion out first (`steadied`), or a sway decides.
 
         Returns
         -------
@@ -167,10 +171,7 @@ class Motion:
         moment = (gain @ self.displacement[keep, :, :, None])[..., 0]
         strength = np.trace(normal, axis1=-2, axis2=-1)
         floor = 0.01 * (strength.max(initial=0.0) or 1.0)
-        ridge = 1e-7 * floor * np.eye(2)
-        motion = np.asarray(np.linalg.solve(normal + ridge, moment[..., None])[..., 0], dtype=np.float64)
-        motion -= _slow_part(motion, np.where(observed, strength, 0.0))
-        fast = (normal @ motion[..., None])[..., 0]
+        fast = np.where(observed[..., None], moment, 0.0)
         angles = np.deg2rad(np.arange(-90.0, 90.0))
         units = np.stack([np.cos(angles), np.sin(angles)], axis=1)
         score = np.empty(len(units))
@@ -179,6 +180,26 @@ class Motion:
             score[k] = np.sum(((fast @ unit)[observed] ** 2 - power) / (power + floor))
         x, y = units[int(np.argmax(score))]
         return float(x), float(y)
+
+    def steadied(self) -> tuple[Motion, Sway]:
+        """Set the slow motion of the whole picture apart.
+
+        Returns
+        -------
+        Motion
+            What is left when the sway is taken out of every channel.
+        Sway
+            The slow motion.
+        """
+        sway = Sway.of(self)
+        response = self.response
+        displacement = self.displacement.copy()
+        for row, offset in enumerate(self.row_offsets):
+            seen = self.observed[:, row]
+            path = sway.at((self.frame_times + offset)[seen])
+            if len(path):  # a row's mean went with the template that it was measured against
+                displacement[seen, row] -= (path - path.mean(axis=0)) @ response.T
+        return replace(self, displacement=displacement), sway
 
     def onto_grid(self, axis: tuple[float, float], *, start: float, rate: float, size: int) -> Signal:
         """The motion along an axis averaged into the samples of a uniform grid, nothing filled in.
@@ -212,25 +233,3 @@ class Motion:
             sigma=np.where(observed, 1 / np.sqrt(safe), 0.0),
             axis=axis,
         )
-
-
-def _slow_part(motion: NDArray[np.float64], weight: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Motion slower than a frame: mean and slope over each frame's rows, or the running mean over nine frames.
-
-    Parameters
-    ----------
-    motion : ndarray [shape=(frames, rows, 2), float64, px]
-    weight : ndarray [shape=(frames, rows), float64]
-    """
-    frames, rows, _ = motion.shape
-    if rows > 1:
-        position = np.linspace(-1.0, 1.0, rows)
-        basis = np.stack([np.ones(rows), position], axis=1)
-        normal = np.einsum("fr,ra,rb->fab", weight, basis, basis)
-        moment = np.einsum("fr,ra,frd->fad", weight, basis, motion)
-        ridge = 1e-9 * (normal.max(initial=0.0) or 1.0) * np.eye(2)
-        return np.asarray(np.einsum("ra,fad->frd", basis, np.linalg.solve(normal + ridge, moment)))
-    span = np.ones(min(9, frames))
-    total = np.stack([np.convolve(motion[:, 0, d] * weight[:, 0], span, "same") for d in range(2)], axis=-1)
-    count = np.convolve(weight[:, 0], span, "same")
-    return np.asarray((total / np.where(count > 0, count, 1.0)[:, None])[:, None, :])

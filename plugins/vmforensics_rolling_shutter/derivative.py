@@ -1,0 +1,46 @@
+"""Spatial derivatives, accurate up to the finest detail that a lens passes."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+
+def derivative(picture: NDArray[np.float64], *, axis: int) -> NDArray[np.float64]:
+    """Spatial derivative along an axis, within 0.5 % up to 0.4 cycles/px; shorter stencils near the edges.
+
+    Parameters
+    ----------
+    picture : ndarray [shape=(rows, cols), float64, DN]
+    axis
+        1 along the row, 0 across rows.
+
+    Returns
+    -------
+    ndarray [shape=(rows, cols), float64, DN/px]
+    """
+    along = np.moveaxis(picture, axis, 0)
+    size = len(along)
+    result = np.empty_like(along)
+    for half in range(1, len(_TAPS) + 1):
+        rows = slice(half, size - half) if half == len(_TAPS) else [half, size - 1 - half]
+        index = np.arange(size)[rows]
+        result[rows] = sum(
+            tap * (along[index + n] - along[index - n]) for n, tap in enumerate(_TAPS[half - 1], start=1)
+        )
+    result[0], result[-1] = along[1] - along[0], along[-1] - along[-2]
+    return np.moveaxis(result, 0, axis)
+
+
+def _differentiator(half: int, top: float) -> NDArray[np.float64]:
+    """Antisymmetric taps 1..half whose relative error is least, in the mean square, up to `top` cycles/px."""
+    n = np.arange(1, half + 1)
+    frequency = np.linspace(0.002, top, 400)
+    gain = 2 * np.sin(2 * np.pi * np.outer(frequency, n)) / (2 * np.pi * frequency)[:, None]
+    return np.asarray(np.linalg.lstsq(gain, np.ones(len(frequency)), rcond=None)[0])
+
+
+_TAPS = [_differentiator(half, top) for half, top in enumerate((0.15, 0.22, 0.28, 0.33, 0.36, 0.38, 0.40), start=1)]
+
+NOISE_GAIN = 2 * float(np.sum(_TAPS[-1] ** 2))
+"""Variance of the derivative of white noise of variance 1."""
