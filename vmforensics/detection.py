@@ -7,7 +7,7 @@ true motion is the same in both: their cross-spectrum has a positive real part. 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,7 +26,9 @@ LOWEST = 20.0
 _SEGMENTS = (8, 32, 128, 512)  # clip length over segment length, coarse tones to short syllables
 _AXES = 4  # independent directions that the axis was chosen from, on the same data
 _LEAST_SEGMENT = 16  # samples
-_LEAST_SUM = 64  # independent products in a sum that is to be normal out to its tail
+_LEAST_SEGMENTS = 8  # fewer can't agree by more than chance
+_LEAST_BINS = 4  # in a band
+_STANDING = 7  # frames; what stands in a row for longer is a pattern, not sound
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,8 +40,8 @@ class _Finding:
 def detect(motion: Motion, signal: Signal, *, false_alarm_rate: float = FALSE_ALARM_RATE) -> Detection:
     """Test whether the two halves of a motion share a signal.
 
-    On segments of several lengths, the real part of the coherence of the halves is tested, bin by bin (Student's t)
-    and summed over third-octave bands and over the whole band (normal); Bonferroni's correction covers all of them.
+    On segments of several lengths, the halves' agreement is tested bin by bin, in third-octave bands and in the whole
+    band; Bonferroni's correction covers all of these tests, and the choice of the axis.
 
     Parameters
     ----------
@@ -61,7 +63,7 @@ def detect(motion: Motion, signal: Signal, *, false_alarm_rate: float = FALSE_AL
     """
     if motion.doubt:
         return _undetermined(motion.doubt, false_alarm_rate)
-    steady, _ = motion.steadied()
+    steady = _without_standing_patterns(motion.steadied()[0])
     halves = [steady.half(k) for k in (0, 1)]
     if not all(half.channels for half in halves):
         return _undetermined("the motion estimator made no two independent halves to compare", false_alarm_rate)
@@ -103,10 +105,34 @@ def _undetermined(reason: str, false_alarm_rate: float) -> Detection:
     return Detection(Verdict.UNDETERMINED, None, false_alarm_rate, None, reason)
 
 
+def _without_standing_patterns(motion: Motion) -> Motion:
+    """Take each row's running mean over a few frames out of it.
+
+    What a codec writes once and then repeats, or a sway's trace in the rows, stands in the picture for many frames:
+    two halves' patterns that agree by chance would agree again in each. Sound moves on from frame to frame; this costs
+    only what lies within a few hertz of a multiple of the frame rate. A global shutter's one row is left alone.
+    """
+    frames, rows = motion.observed.shape
+    if rows == 1 or frames < _STANDING:
+        return motion
+    from scipy.ndimage import uniform_filter1d
+
+    share = uniform_filter1d(motion.observed.astype(np.float32), _STANDING, axis=0, mode="constant")
+    mean = uniform_filter1d(motion.displacement, _STANDING, axis=0, mode="constant")
+    mean /= np.maximum(share, 1 / _STANDING)[..., None]
+    displacement = np.where(motion.observed[..., None], motion.displacement - mean, 0)
+    return replace(motion, displacement=displacement.astype(np.float32))
+
+
 def _tests(
     first: NDArray[np.float64], second: NDArray[np.float64], seen: NDArray[np.bool_], rate: float
 ) -> Iterator[_Finding]:
-    """Every test made, as uncorrected p-values; about as many as there are independent ones."""
+    """Every test made, as uncorrected p-values; about as many as there are independent ones.
+
+    No segment counts for more than another, however loud: a codec's key frame shakes both halves at once, and their
+    signs agree every other time. A bin's statistic is the mean cosine of the phase between the halves (1/2 variance
+    under independence), a band's is Student's t of the segments' coherences.
+    """
     from scipy.stats import norm, t
 
     size = len(first)
@@ -115,34 +141,37 @@ def _tests(
         if length < _LEAST_SEGMENT:
             return
         window = np.sin(np.pi * (np.arange(length) + 0.5) / length) ** 2
-        stacked = [x[: segments * length].reshape(segments, length) * window for x in (first, second)]
-        a, b = (np.fft.rfft(x, axis=1) for x in stacked)
+        weight = window**2 * seen[: segments * length].reshape(segments, length)
+        used = weight.sum(axis=1) > 0.5 * weight.sum(axis=1).max(initial=0.0)  # some lie in a gap
+        count = int(np.count_nonzero(used))
+        if count < _LEAST_SEGMENTS:
+            continue
+        a, b = (
+            np.fft.rfft(x[: segments * length].reshape(segments, length)[used] * window, axis=1)
+            for x in (first, second)
+        )
         frequency = np.fft.rfftfreq(length, 1 / rate)
         keep = (frequency >= max(LOWEST, 2.5 * rate / length)) & (frequency <= 0.48 * rate)
-        power = np.sqrt(np.sum(np.abs(a) ** 2, axis=0) * np.sum(np.abs(b) ** 2, axis=0))
-        keep &= power > 0
         if not keep.any():
             continue
-        coherence = np.sum((a * b.conj()).real, axis=0)[keep] / power[keep]
-        frequency = frequency[keep]
-        weight = window**2 * seen[: segments * length].reshape(segments, length)
-        energy = weight.sum(axis=1)
-        spread = np.sum(np.abs(np.fft.rfft(weight, axis=1)) ** 2, axis=0)
-        inflation = float(1 + 2 * spread[1:].sum() / spread[0])  # window and gaps spread noise over several bins
-        effective = energy.sum() ** 2 / np.sum(energy**2)  # segments that lie in a gap count for little
-        freedom = 2 * effective
-        limited = np.clip(coherence, -1 + 1e-15, 1 - 1e-15)
-        tails = t.sf(limited * np.sqrt(freedom / (1 - limited**2)), freedom)
+        a, b, frequency = a[:, keep], b[:, keep], frequency[keep]
         half_bin = rate / length / 2
-        for tail, f in zip(tails, frequency, strict=True):
+        product = a * b.conj()
+        modulus = np.abs(product)
+        cosine = np.divide(product.real, modulus, out=np.zeros_like(modulus), where=modulus > 0)
+        for tail, f in zip(norm.sf(cosine.sum(axis=0) * np.sqrt(2 / count)), frequency, strict=True):
             yield _Finding(float(tail), (float(f - half_bin), float(f + half_bin)))
+        whitened = [x / np.maximum(np.sqrt(np.mean(np.abs(x) ** 2, axis=0)), 1e-300) for x in (a, b)]
         for low, high in _bands(frequency[0], frequency[-1]):
             inside = (frequency >= low) & (frequency < high)
-            count = int(np.count_nonzero(inside))
-            independent = count / min(inflation, count)
-            if independent >= 2 and independent * effective >= _LEAST_SUM:
-                score = np.sqrt(freedom * independent) * coherence[inside].mean()
-                yield _Finding(float(norm.sf(score)), (float(low), float(min(high, frequency[-1] + half_bin))))
+            if np.count_nonzero(inside) < _LEAST_BINS:
+                continue
+            x, y = (w[:, inside] for w in whitened)
+            energy = np.sqrt(np.sum(np.abs(x) ** 2, axis=1) * np.sum(np.abs(y) ** 2, axis=1))
+            coherence = np.sum((x * y.conj()).real, axis=1) / np.maximum(energy, 1e-300)
+            spread = max(float(coherence.std(ddof=1)), 1e-9)
+            score = float(coherence.mean()) / spread * np.sqrt(count)
+            yield _Finding(float(t.sf(score, count - 1)), (float(low), float(min(high, frequency[-1] + half_bin))))
 
 
 def _bands(lowest: float, highest: float) -> list[tuple[float, float]]:

@@ -161,9 +161,9 @@ def _aligned(motion: Motion, lags: NDArray[np.int64]) -> Motion:
 def _lags(motion: Motion, axis: tuple[float, float], reach: int) -> NDArray[np.int64]:
     """Delay of each channel of a steady motion against the most informative one [shape=(channels,), int64, frames].
 
-    For a channel that is the best one's signal, delayed, under white noise, the likelihood of a lag grows with
-    -N/2·ln(1 - r²), where r is their correlation. A lag is taken if it beats lag 0 by more than noise would
-    in any of the channels and lags tried.
+    For a channel that is the best one's signal, delayed, the likelihood of a lag grows with -N/2·ln(1 - r²), where r
+    is their correlation and N the number of independent samples, ΣS₁·ΣS₂/Σ(S₁·S₂) for power spectra S (Bartlett 1946,
+    doi:10.2307/2983611). A lag is taken if it beats lag 0 by more than noise would in any channel and lag tried.
     """
     lags = np.zeros(len(motion.channels), np.int64)
     covariance = np.linalg.pinv(motion.precision.mean(axis=(0, 1), dtype=np.float64), rcond=1e-9, hermitian=True)
@@ -178,10 +178,12 @@ def _lags(motion: Motion, axis: tuple[float, float], reach: int) -> NDArray[np.i
     threshold = math.log(len(candidates) * len(tries) / _FALSE_LAGS)
     signals = np.where(motion.observed, motion.displacement[:, 0] * np.sign(gain), 0.0)
     norms = np.linalg.norm(signals, axis=0)
+    spectra = np.abs(np.fft.rfft(signals, axis=0)) ** 2
     for c in candidates[norms[candidates] * norms[best] > 0]:
         products = [signals[:, best] @ _shifted(signals[:, c], lag) for lag in tries.tolist()]
         correlation = np.clip(products / (norms[best] * norms[c]), -1 + 1e-12, 1 - 1e-12)
-        likelihood = -motion.observed.sum() / 2 * np.log(1 - correlation**2) * (correlation > 0)
+        independent = 2 * spectra[:, best].sum() * spectra[:, c].sum() / (spectra[:, best] @ spectra[:, c])
+        likelihood = -independent / 2 * np.log(1 - correlation**2) * (correlation > 0)
         peak = int(np.argmax(likelihood))
         if likelihood[peak] - likelihood[reach] > threshold:
             lags[c] = tries[peak]

@@ -174,10 +174,12 @@ class Motion:
         fast = np.where(observed[..., None], moment, 0.0)
         angles = np.deg2rad(np.arange(-90.0, 90.0))
         units = np.stack([np.cos(angles), np.sin(angles)], axis=1)
-        score = np.empty(len(units))
+        score, total = np.empty(len(units)), np.empty(len(units))
         for k, unit in enumerate(units):
             power = np.einsum("a,frab,b->fr", unit, normal, unit)[observed]
             score[k] = np.sum(((fast @ unit)[observed] ** 2 - power) / (power + floor))
+            total[k] = power.sum()
+        score[total < 0.01 * total.max()] = -np.inf  # a direction that nothing in the picture shows
         x, y = units[int(np.argmax(score))]
         return float(x), float(y)
 

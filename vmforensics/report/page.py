@@ -104,10 +104,17 @@ def _policy(style: str) -> str:
 
 def _sound(folder: Path, result: Mapping[str, Any], stem: str) -> Sound | None:
     """The listening copy of a signal, or its file at the native rate where there is no copy."""
-    scales: Mapping[str, Any] = result["audio"] or {}
     copies = sorted(name for name in result["files"] if name.startswith(f"{stem}_") and name.endswith(".wav"))
     for name in (*copies, f"{stem}.wav"):
         file = attach(folder, name, result["files"], "audio/wav")
         if file is not None:
-            return Sound(file, scales.get(name))
+            return Sound(file, _scale(result["audio"], name))
     return None
+
+
+def _scale(audio: object, name: str) -> Mapping[str, Any] | None:
+    """A file's entry in wav-scale.json, which any exporter may have written; None unless it is complete."""
+    entry = audio.get(name) if isinstance(audio, Mapping) else None
+    complete = isinstance(entry, Mapping) and entry.keys() >= {"px_per_unit", "unit", "rate_hz", "subtype", "muted"}
+    numbers = complete and all(isinstance(entry[key], int | float | None) for key in ("px_per_unit", "rate_hz"))
+    return entry if numbers else None

@@ -12,10 +12,11 @@ from typing import Any
 
 from markupsafe import Markup
 
-from vmforensics.report.quantities import NOT_STATED
+from vmforensics.report.quantities import NARROW_NO_BREAK, NO_BREAK, NOT_STATED
 
 _LONGEST = 2000  # characters of one text
 _MOST_ITEMS = 100  # of one mapping or list
+_SPACES = frozenset({NO_BREAK, NARROW_NO_BREAK})  # not printable in Python's eyes, but hide nothing
 _WORDS = {True: "yes", False: "no"}
 
 
@@ -35,7 +36,7 @@ def visible(value: object) -> object:
         return value
     shown = value[:_LONGEST]
     if not shown.isprintable():
-        shown = "".join(c if c.isprintable() else _written_out(c) for c in shown)
+        shown = "".join(c if c.isprintable() or c in _SPACES else _written_out(c) for c in shown)
     if len(value) > _LONGEST:
         shown += f"… ({len(value)} characters; the whole is in result.json)"
     return shown
@@ -76,12 +77,14 @@ def _plain(value: Any) -> str:
         return _WORDS[value]
     if value is None:
         return NOT_STATED
+    if value == "":
+        return "empty"
     return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
 
 
 def _with_rest(lines: list[str], total: int) -> list[str]:
     """The lines, and how many more there are."""
-    return lines + [f"… {total - len(lines)} more in result.json"] if total > len(lines) else lines
+    return [*lines, f"… {total - len(lines)} more in result.json"] if total > len(lines) else lines
 
 
 def _written_out(character: str) -> str:
