@@ -77,6 +77,12 @@ class TimingError(VmforensicsError):
     exit_code = 17
 
 
+class Unsuitable(VmforensicsError):
+    """The footage doesn't allow this kind of recovery; sound from it would be made up."""
+
+    exit_code = 18
+
+
 class CaseError(VmforensicsError):
     """The case file isn't valid: syntax, types, unknown or duplicate keys."""
 

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 _COLUMNS = 1500  # spectra along the time axis: about one a pixel
-_FEWEST = 16  # samples under the analysis window
+_FEWEST = 64  # samples under the analysis window
 _RANGE_DB = (40.0, 80.0)  # span of the colour scale, at least and at most
 _SILENT_DB = (-120.0, -60.0)  # colour scale where there is nothing to show
 _MOST_NOTCHES = 40
@@ -117,7 +117,7 @@ def _drawn(recovery: Recovery, window: float, dpi: int) -> bytes:
         FigureCanvasAgg(figure)
         grid = figure.add_gridspec(
             5, 2, height_ratios=(1, 3, 0.32, 1, 3), width_ratios=(60, 1), hspace=0.08, wspace=0.025,
-            left=0.075, right=0.925, bottom=0.065, top=0.865,
+            left=0.075, right=0.925, bottom=0.065, top=0.852,
         )  # fmt: skip
         both = (spectra(raw, window), spectra(recovered, window))
         low, high = _colour_range([s.level for s in both])
@@ -154,9 +154,7 @@ def _drawn(recovery: Recovery, window: float, dpi: int) -> bytes:
 def _headings(figure: Figure, recovery: Recovery, window: float) -> None:
     """Title, verdict, and how the picture was made."""
     detection, recovered = recovery.detection, recovery.recovered
-    p = "" if detection.p_value is None else f" (p = {detection.p_value:.2g})"
-    band = f"; band {detection.band[0]:.4g} to {detection.band[1]:.4g} Hz" if detection.band else ""
-    verdict = f"{_VERDICTS[detection.verdict]}{p}{band}. {detection.reason}".strip()
+    verdict = f"{_VERDICTS[detection.verdict]}: {detection.reason}"
     details = (
         f"{recovered.rate:.6g} samples/s, {recovered.duration:.4g} s; "
         f"{100 * recovered.synthesised_share:.3g} % of the recovered samples synthesised; "
@@ -168,8 +166,8 @@ def _headings(figure: Figure, recovery: Recovery, window: float) -> None:
     title = textwrap.shorten(recovery.title or "Recovered motion", 110, placeholder=" …")
     for y, text, size, weight in (
         (0.958, title, 13, "bold"),
-        (0.928, textwrap.shorten(verdict, 170, placeholder=" …"), 9.5, "normal"),
-        (0.903, details, 8.5, "normal"),
+        (0.908, textwrap.fill(textwrap.shorten(verdict, 280, placeholder=" …"), 140), 9, "normal"),
+        (0.887, details, 8.5, "normal"),
     ):
         figure.text(x, y, text, fontsize=size, fontweight=weight, color=_INK, va="bottom", parse_math=False)
 

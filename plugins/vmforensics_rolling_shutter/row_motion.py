@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from pydantic import Field
 
 from vmforensics.data import Channel, Motion, SensorFrames
-from vmforensics.errors import RegionError, TooFewFrames
+from vmforensics.errors import RegionError, TooFewFrames, Unsuitable
 from vmforensics.stages import MotionEstimator, StageParams
 from vmforensics.units import Pixels
 from vmforensics_rolling_shutter.derivative import NOISE_GAIN, derivative
@@ -20,6 +20,7 @@ _LEAST_ROWS, _LEAST_COLS = 8, 32
 _NOISE_PAIRS = 96  # frame pairs that the noise model is measured on
 _LEAST_SWAY = 0.02  # px of frame motion from which on first order isn't enough
 _EDGE_ROWS = 8  # rows at the top and bottom whose derivatives are less exact than a sway asks for
+_FOLLOWED = 1.0  # px of frame motion beyond which the series diverges
 _RANGE = 0.33  # px of frame motion beyond which the series' remainder can pass for a faint sound
 
 
@@ -61,6 +62,8 @@ class RowMotion(MotionEstimator):
             The region is too small, or has no texture.
         TooFewFrames
             Fewer than three frames could be decoded.
+        Unsuitable
+            The picture moves farther than its rows can be followed.
         """
         if frames.cols < _LEAST_COLS or frames.rows < _LEAST_ROWS:
             raise RegionError(
@@ -84,6 +87,7 @@ class RowMotion(MotionEstimator):
             observed[block.index] = solver.informative
         seen = observed.any(axis=1)
         sway = solver.frame_motion(displacement)
+        _refuse_travel(sway[seen])
         if float(np.abs(sway[seen]).max(initial=0.0)) > _LEAST_SWAY:
             expansion = Expansion.of(template.mean, solver.functionals[:, :, :-1]).sharpened(np.cov(sway[seen].T))
             relinearise(displacement, expansion, sway, x_y=np.array([0, 1, 0, 1]))
@@ -262,6 +266,18 @@ def _inverse(matrices: NDArray[np.float64], floor: float) -> NDArray[np.float64]
     keep = values > np.maximum(4 * floor, 1e-9 * values[:, -1:])
     inverse = np.where(keep & (values > 0), 1 / np.where(keep & (values > 0), values, 1.0), 0.0)
     return np.asarray((vectors * inverse[:, None, :]) @ vectors.transpose(0, 2, 1))
+
+
+def _refuse_travel(sway: NDArray[np.float64]) -> None:
+    """Raise `Unsuitable` where the picture moves farther than its rows can be followed against one template."""
+    largest = float(np.hypot(*sway.T).max(initial=0.0))
+    if largest > _FOLLOWED:
+        raise Unsuitable(
+            f"the picture moves by up to {largest:.1f} px against its mean; the motion of single rows can be measured "
+            f"up to {_FOLLOWED:g} px",
+            hint="choose a region or a stretch of the clip that stays in place; what moves by itself (a person, a "
+            "string in full swing) can't serve",
+        )
 
 
 def _doubt(sway: NDArray[np.float64]) -> str:

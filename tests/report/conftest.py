@@ -81,6 +81,7 @@ def result() -> dict[str, Any]:
             "editable": False,
             "source_sha256": hashlib.sha256(name.encode()).hexdigest(),
             "params": params,
+            "params_meaning": {name: f"what {name} means" for name in params},
         }
 
     return {
@@ -100,7 +101,7 @@ def result() -> dict[str, Any]:
         "detection": {
             "p_value": 3.4e-07,
             "false_alarm_rate": 0.01,
-            "band_hz": [181.25, 3839.7596394591887],
+            "band_hz": [181.3, 3839.7596394591887],
             "test": "coherence of the motion of two disjoint sets of pixels",
         },
         "evidence": {

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import copy
 import hashlib
+import itertools
 import re
 import shutil
 from collections.abc import Callable
@@ -71,7 +72,10 @@ def read(result: dict[str, Any], folder: Path) -> Page:
 def spoiled(value: Any, text: str, keep: Callable[[str], bool], key: str = "") -> Any:
     """A copy of a JSON value in which every text, and every key that plugins choose, holds something else."""
     if isinstance(value, dict):
-        renamed = {(f"{text}{k}" if key in ("facts", "params", "metadata") else k): (k, v) for k, v in value.items()}
+        renamed = {
+            (f"{text}{k}" if key in ("facts", "params", "params_meaning", "metadata") else k): (k, v)
+            for k, v in value.items()
+        }
         return {name: spoiled(v, text, keep, k) for name, (k, v) in renamed.items()}
     if isinstance(value, list):
         return [spoiled(item, text, keep, key) for item in value]
@@ -117,7 +121,7 @@ def test_is_sound_and_accessible_html(result: dict[str, Any], folder: Path) -> N
         assert len(found.all(landmark)) == 1, landmark
     levels = [int(tag[1]) for tag, _ in found.elements if re.fullmatch("h[1-6]", tag)]
     assert levels[0] == 1
-    assert all(later - earlier <= 1 for earlier, later in zip(levels, levels[1:], strict=False))
+    assert all(later - earlier <= 1 for earlier, later in itertools.pairwise(levels))
     ids = [attributes["id"] for _, attributes in found.elements if "id" in attributes]
     assert len(set(ids)) == len(ids)
     targets = [attributes["href"][1:] for attributes in found.all("a") if attributes["href"].startswith("#")]
@@ -163,8 +167,9 @@ def test_undetermined_has_no_p_value(result: dict[str, Any], folder: Path) -> No
 def test_every_figure_is_there(result: dict[str, Any], folder: Path) -> None:
     text = read(result, folder).text
     for figure in (
-        "5 749 075 bytes", "59.9400599 Hz", "338.7 µs", "(76.00 ± 0.20) µs", "500 µs", "82 %", "256 × 160 px at x 16, y 8",
-        "17.6 %", "8000 Hz", "250 µs", "1.997 s", "15 976", "0.04594 px", "0.04155 px", "0.1052 px", "0.1048 px",
+        "5 749 075 bytes", "59.9400599 Hz", "338.7 µs", "(76.00 ± 0.20) µs", "500 µs", "82 %",
+        "256 × 160 px at x 16, y 8", "17.6 %", "8000 Hz", "250 µs",
+        "1.997 s", "15 976", "0.04594 px", "0.04155 px", "0.1052 px", "0.1048 px",
         "0.001257 px", "0.001313 px", "0.97, 0.242", "4000 Hz", "1389 Hz", "2000 Hz",
         "59.94006, 119.8801, 179.8202, 239.7602 Hz", "181.3 Hz to 3840 Hz", "0.118096 px", "0.121584 px",
         "Frames decoded 118", "Frames missing 2", "3 of them are exact repeats",
@@ -297,8 +302,6 @@ def test_hostile_texts_stay_texts(hostile: str, result: dict[str, Any], folder: 
     bad["files"] = {**result["files"], f"{hostile}.wav": "00" * 32}
     html = render_report(bad, folder)
     found = Page(html)
-    drop = {("dl", ("class", "facts compact"))}
-    assert drop  # the structure may only grow by what the extra file adds
     assert {tag for tag, _ in found.elements} <= {tag for tag, _ in plain.elements}
     for tag, attributes in found.elements:
         assert attributes.keys() <= ATTRIBUTES, tag

@@ -17,7 +17,7 @@ from vmforensics.cli.verify import verify
 from vmforensics.errors import VmforensicsError
 
 _EPILOG = (
-    "Exit codes: 0 done; 2 wrong use; 10-17 the evidence; 20-23 the case, a stage, a parameter, the region; "
+    "Exit codes: 0 done; 2 wrong use; 10-18 the evidence; 20-23 the case, a stage, a parameter, the region; "
     "30 the output; 40-41 a plugin; 50-51 custody; 130 interrupted. The README lists them one by one."
 )
 

@@ -214,7 +214,8 @@ class WatchedStream(FrameStream):
     """A frame stream that digests every frame as it is read, and notices when a later pass differs.
 
     A frame's hash is the SHA-256 of its coded luma plane, row by row, 16-bit samples little-endian: what
-    `ffmpeg -i CLIP -vf extractplanes=y -f framehash -hash sha256 -` prints, whatever region is analysed.
+    `ffmpeg -noautorotate -i CLIP -map 0:N -fps_mode passthrough -vf extractplanes=y -f framehash -hash sha256 -` prints
+    (FFmpeg 5.1 or newer; N is the number of the video stream), whatever region is analysed.
     Blocks pass through with the same content, but can't be written to. Whatever else the wrapped stream offers
     is offered here.
 

@@ -156,4 +156,5 @@ def _describe(stage: Stage, registered: RegisteredStage) -> dict[str, Any]:
         "editable": provider.editable,
         "source_sha256": source_digest(provider.source) if provider.source else None,
         "params": stage.params.model_dump(mode="json"),
+        "params_meaning": {name: field.description or "" for name, field in stage.Params.model_fields.items()},
     }

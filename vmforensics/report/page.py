@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import functools
 import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -72,6 +73,7 @@ def render_report(result: dict[str, Any], folder: Path) -> bytes:
     return text.encode("utf-8")
 
 
+@functools.cache
 def _environment() -> Environment:
     environment = Environment(
         loader=FileSystemLoader(_TEMPLATES),
@@ -115,6 +117,7 @@ def _sound(folder: Path, result: Mapping[str, Any], stem: str) -> Sound | None:
 def _scale(audio: object, name: str) -> Mapping[str, Any] | None:
     """A file's entry in wav-scale.json, which any exporter may have written; None unless it is complete."""
     entry = audio.get(name) if isinstance(audio, Mapping) else None
-    complete = isinstance(entry, Mapping) and entry.keys() >= {"px_per_unit", "unit", "rate_hz", "subtype", "muted"}
-    numbers = complete and all(isinstance(entry[key], int | float | None) for key in ("px_per_unit", "rate_hz"))
+    if not isinstance(entry, Mapping) or not entry.keys() >= {"px_per_unit", "unit", "rate_hz", "subtype", "muted"}:
+        return None
+    numbers = all(isinstance(entry[key], int | float | None) for key in ("px_per_unit", "rate_hz"))
     return entry if numbers else None
