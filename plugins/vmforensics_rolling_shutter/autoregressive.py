@@ -88,10 +88,11 @@ def _smooth(
     for k, begin in enumerate(starts):
         window = observations.between(begin, begin + length)
         prior = ArPrior.initial(window, length, order)
-        mean, variance, covariance = posterior(prior, window, length)
+        likelihood = window.likelihood(length, order)
+        mean, variance, products = posterior(prior, likelihood)
         for _ in range(passes):
-            prior = ArPrior.from_autocovariance(covariance / length)
-            mean, variance, covariance = posterior(prior, window, length)
+            prior = ArPrior.from_autocovariance(products / length)
+            mean, variance, products = posterior(prior, likelihood)
         fade = taper.copy()
         if k == 0:
             fade[: length // 2] = 1.0

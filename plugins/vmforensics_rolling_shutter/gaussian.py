@@ -34,8 +34,8 @@ class Observations:
         part = slice(*np.searchsorted(self.position, [begin - 0.5, end - 0.5]))
         return Observations(self.position[part] - begin, self.value[part], self.weight[part])
 
-    def normal_equations(self, size: int, width: int) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-        """HᵀWH as lower diagonals [shape=(width + 1, size)] and HᵀWy [shape=(size,)]."""
+    def likelihood(self, size: int, width: int) -> Likelihood:
+        """What the observations say of `size` samples, as normal equations with `width` lower diagonals."""
         base = np.floor(self.position).astype(np.int64) - _TAPS // 2 + 1
         offset = self.position[:, None] - (base[:, None] + np.arange(_TAPS))
         radius = np.clip(1 - (2 * offset / _TAPS) ** 2, 0.0, 1.0)
@@ -50,7 +50,23 @@ class Observations:
                 band[b - a] += np.bincount(index[:, a], share * taps[:, b], minlength=size)
         weighted = (self.weight * self.value)[:, None] * taps
         moment = np.asarray(np.bincount(index.ravel(), weighted.ravel(), minlength=size), dtype=np.float64)
-        return band, moment
+        return Likelihood(band, moment)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Likelihood:
+    """Normal equations of the samples given the observations.
+
+    Parameters
+    ----------
+    band : ndarray [shape=(width + 1, size), float64, 1/px²]
+        HᵀWH as lower diagonals, H being the interpolator and W the weights.
+    moment : ndarray [shape=(size,), float64, 1/px]
+        HᵀWy.
+    """
+
+    band: NDArray[np.float64]
+    moment: NDArray[np.float64]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -110,19 +126,18 @@ class ArPrior:
         Exact for the stationary process, by the formula of Gohberg & Semencul (1972); `size` exceeds twice the order.
         """
         a, order = self.coefficients, len(self.coefficients) - 1
-        column = np.arange(size)
-        band = np.zeros((order + 1, size))
-        for lag in range(order + 1):
-            partial = np.cumsum(a[: order + 1 - lag] * a[lag:])
-            inner = np.clip(size - 1 - column - lag, -1, order - lag)
-            late = np.where(inner >= 0, partial[inner], 0.0)
-            band[lag] = partial[np.minimum(column, order - lag)] + late - partial[-1]
-            band[lag, size - lag :] = 0.0
-        return band / self.innovation
+        lag, column = np.arange(order + 1)[:, None], np.arange(size)
+        shifted = np.concatenate([a, np.zeros(order)])[lag + np.arange(order + 1)]
+        partial = np.cumsum(a * shifted, axis=1)  # Σ_{l ≤ j} a_l a_{l + lag}
+        behind = size - 1 - column - lag
+        late = np.where(behind >= 0, partial[lag, np.clip(behind, 0, order)], 0.0)
+        band = partial[:, np.minimum(column, order)] + late - partial[:, -1:]
+        band[behind < 0] = 0.0
+        return np.asarray(band / self.innovation)
 
 
 def posterior(
-    prior: ArPrior, observations: Observations, size: int
+    prior: ArPrior, likelihood: Likelihood
 ) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
     """What is known of the samples after the observations.
 
@@ -131,8 +146,8 @@ def posterior(
 
     Parameters
     ----------
-    size
-        Number of samples, a multiple of the prior's order.
+    likelihood
+        What was observed, with as many diagonals as the prior's order; of a multiple of as many samples.
 
     Returns
     -------
@@ -141,8 +156,8 @@ def posterior(
         Σ_n E[x_n x_{n+k}] for k = 0..order, posterior covariance included.
     """
     order = len(prior.coefficients) - 1
-    band, moment = observations.normal_equations(size, order)
-    return _solve(band + prior.precision(size), moment, order)
+    size = len(likelihood.moment)
+    return _solve(likelihood.band + prior.precision(size), likelihood.moment, order)
 
 
 def _solve(
@@ -183,6 +198,7 @@ def _solve(
         outer += off
     flat = mean.ravel()
     products = np.array([flat[: size - k] @ flat[k:] for k in range(order + 1)])
-    products += [np.trace(inner, offset=k) for k in range(order + 1)]
-    products += [np.trace(outer, offset=order - k) if k else 0.0 for k in range(order + 1)]
+    ahead = (col - row).ravel() + order  # diagonals from -order to order
+    products += np.bincount(ahead, inner.ravel(), minlength=2 * order + 1)[order:]
+    products[1:] += np.bincount(ahead, outer.ravel(), minlength=2 * order + 1)[2 * order - 1 : order - 1 : -1]
     return flat, np.maximum(variance.ravel(), 0.0), products
