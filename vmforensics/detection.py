@@ -28,13 +28,17 @@ _AXES = 4  # independent directions that the axis was chosen from, on the same d
 _LEAST_SEGMENT = 16  # samples
 _LEAST_SEGMENTS = 8  # fewer can't agree by more than chance
 _LEAST_BINS = 4  # in a band
+_LOUD = 0.01  # share of the loudest band's power that still counts as the signal's, not as what gaps spread of it
 _STANDING = 7  # frames; what stands in a row for longer is a pattern, not sound
 
 
 @dataclass(frozen=True, slots=True)
 class _Finding:
+    """One test: its p-value, its band in Hz, and the common power density there (px²/Hz)."""
+
     p_value: float
     band: tuple[float, float]
+    power: float
 
 
 def detect(motion: Motion, signal: Signal, *, false_alarm_rate: float = FALSE_ALARM_RATE) -> Detection:
@@ -87,10 +91,10 @@ def detect(motion: Motion, signal: Signal, *, false_alarm_rate: float = FALSE_AL
             None,
             f"no motion beyond noise is common to the two halves of the region ({shown})",
         )
-    widest = max(f.band[1] - f.band[0] for f in findings)
-    significant = [f.band for f in findings if f.p_value * tests <= false_alarm_rate and f is not best]
-    significant = [b for b in significant if b[1] - b[0] < 0.9 * widest] or [best.band]
-    extent = (min(b[0] for b in significant), max(b[1] for b in significant))
+    sure = [f for f in findings if f.p_value * tests <= false_alarm_rate]
+    loudest = max(f.power for f in sure)
+    loud = [f.band for f in sure if f.power >= _LOUD * loudest and f.band[1] < 2 * f.band[0]] or [best.band]
+    extent = (min(b[0] for b in loud), max(b[1] for b in loud))
     return Detection(
         Verdict.SIGNAL,
         p_value,
@@ -159,8 +163,10 @@ def _tests(
         product = a * b.conj()
         modulus = np.abs(product)
         cosine = np.divide(product.real, modulus, out=np.zeros_like(modulus), where=modulus > 0)
-        for tail, f in zip(norm.sf(cosine.sum(axis=0) * np.sqrt(2 / count)), frequency, strict=True):
-            yield _Finding(float(tail), (float(f - half_bin), float(f + half_bin)))
+        common = product.real.mean(axis=0) / np.sum(window**2) / rate
+        tails = norm.sf(cosine.sum(axis=0) * np.sqrt(2 / count))
+        for tail, f, power in zip(tails, frequency, common, strict=True):
+            yield _Finding(float(tail), (float(f - half_bin), float(f + half_bin)), float(power))
         whitened = [x / np.maximum(np.sqrt(np.mean(np.abs(x) ** 2, axis=0)), 1e-300) for x in (a, b)]
         for low, high in _bands(frequency[0], frequency[-1]):
             inside = (frequency >= low) & (frequency < high)
@@ -171,7 +177,8 @@ def _tests(
             coherence = np.sum((x * y.conj()).real, axis=1) / np.maximum(energy, 1e-300)
             spread = max(float(coherence.std(ddof=1)), 1e-9)
             score = float(coherence.mean()) / spread * np.sqrt(count)
-            yield _Finding(float(t.sf(score, count - 1)), (float(low), float(min(high, frequency[-1] + half_bin))))
+            band = (float(low), float(min(high, frequency[-1] + half_bin)))
+            yield _Finding(float(t.sf(score, count - 1)), band, float(common[inside].mean()))
 
 
 def _bands(lowest: float, highest: float) -> list[tuple[float, float]]:
