@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import pairwise
 from math import factorial
@@ -12,59 +13,48 @@ from numpy.typing import NDArray
 from vmforensics_rolling_shutter.derivative import derivative
 
 _ORDER = 4  # of the Taylor series: its remainder is 1e-3 px at 0.5 px of sway, for the finest detail a lens passes
+_SHARPENINGS = 3
 _FRAMES_AT_ONCE = 64
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Expansion:
-    """What the rows' functionals read when the picture stands at a displacement (x, y), as a series in it.
+    """What the rows' functionals read when the picture stands at a displacement D, as a series in it.
 
-    A frame displaced by D is T(r - D) = Σ (-1)^(i+j) D_x^i D_y^j / (i! j!) ∂_x^i ∂_y^j T. The functionals are linear:
-    their reading is a polynomial in D whose coefficients are fixed for each row and channel.
+    A still picture S displaced by D is S(r - D) = Σ (-1)^(i+j) D_x^i D_y^j / (i! j!) ∂_x^i ∂_y^j S, and the functionals
+    are linear: their reading is a polynomial in D, with coefficients that are fixed for each row and channel.
 
     Parameters
     ----------
     terms : dict of (i, j) to ndarray [shape=(rows, channels), float64]
-        Coefficients of D_x^i D_y^j for 2 ≤ i + j ≤ 4; the first order is what the functionals are made to read.
+        Coefficients of D_x^i D_y^j, less the D that the functionals are made to read in first order.
     """
 
     terms: dict[tuple[int, int], NDArray[np.float64]]
 
     @classmethod
-    def of(cls, template: NDArray[np.float64], functionals: NDArray[np.float32]) -> Expansion:
-        """Project the template's derivatives onto the functionals.
+    def of(cls, mean: NDArray[np.float64], functionals: NDArray[np.float32], sway: NDArray[np.float64]) -> Expansion:
+        """Find the still picture behind the mean of swaying ones, and project its derivatives onto the functionals.
 
         Parameters
         ----------
-        template : ndarray [shape=(rows, cols), float64, DN]
+        mean : ndarray [shape=(rows, cols), float64, DN]
+            Temporal mean of the frames, that the functionals compare with.
         functionals : ndarray [shape=(rows, cols, channels), float32, px/DN]
+        sway : ndarray [shape=(frames, 2), float64, px]
+            Displacement of each frame, of mean 0.
         """
-        terms = {}
-        down = template
-        for j in range(_ORDER + 1):
-            right = down
-            for i in range(_ORDER + 1 - j):
-                if i + j >= 2:
-                    factor = (-1) ** (i + j) / (factorial(i) * factorial(j))
-                    terms[i, j] = factor * np.einsum("rc,rcd->rd", right, functionals)
-                right = derivative(right, axis=1)
-            down = derivative(down, axis=0)
+        still = sharpened(mean, sway)
+        terms = {
+            (i, j): _factor(i, j) * np.einsum("rc,rcd->rd", picture, functionals)
+            for (i, j), picture in derivatives(still)
+            if i + j >= 2
+        }
+        blur = still - mean
+        terms[0, 0] = np.einsum("rc,rcd->rd", blur, functionals)
+        terms[1, 0] = -np.einsum("rc,rcd->rd", derivative(blur, axis=1), functionals)
+        terms[0, 1] = -np.einsum("rc,rcd->rd", derivative(blur, axis=0), functionals)
         return cls(terms)
-
-    def sharpened(self, covariance: NDArray[np.float64]) -> Expansion:
-        """The series for the still picture, where the template is its mean over a sway of this covariance (px²).
-
-        The mean lacks, to first order, half the covariance times the second derivatives; what that takes from the
-        reading is its constant part and a share of the first order.
-        """
-        x, xy, y = covariance[0, 0], covariance[0, 1], covariance[1, 1]
-        terms = dict(self.terms)
-        second = {(2, 0): x, (1, 1): xy, (0, 2): y}
-        terms[0, 0] = -sum(share * self.terms[k] for k, share in second.items())
-        # ∂x of the missing part: third derivatives; signs and factorials as they stand in `terms`
-        terms[1, 0] = -(3 * x * self.terms[3, 0] + 2 * xy * self.terms[2, 1] + y * self.terms[1, 2])
-        terms[0, 1] = -(3 * y * self.terms[0, 3] + 2 * xy * self.terms[1, 2] + x * self.terms[2, 1])
-        return Expansion(terms)
 
     def at(self, sway: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         """What is read beyond first order, and its slope.
@@ -94,6 +84,43 @@ class Expansion:
         return np.asarray(beyond), np.stack([np.asarray(slope_x), np.asarray(slope_y)], axis=-1)
 
 
+def derivatives(picture: NDArray[np.float64]) -> Iterator[tuple[tuple[int, int], NDArray[np.float64]]]:
+    """∂_x^i ∂_y^j of a picture for all i + j up to the series' order, each with its (i, j)."""
+    down = picture
+    for j in range(_ORDER + 1):
+        right = down
+        for i in range(_ORDER + 1 - j):
+            yield (i, j), right
+            right = derivative(right, axis=1)
+        down = derivative(down, axis=0)
+
+
+def sharpened(mean: NDArray[np.float64], sway: NDArray[np.float64]) -> NDArray[np.float64]:
+    """The still picture whose mean over the sway is the given one.
+
+    The mean is S + Σ_{i+j≥2} (-1)^(i+j) m_ij / (i! j!) ∂_x^i ∂_y^j S with the sway's moments m_ij; solved for S by
+    fixed point.
+
+    Parameters
+    ----------
+    mean : ndarray [shape=(rows, cols), float64, DN]
+    sway : ndarray [shape=(frames, 2), float64, px]
+    """
+    x, y = (sway - sway.mean(axis=0)).T
+    still = mean
+    for _ in range(_SHARPENINGS):
+        blur = np.zeros_like(mean)
+        for (i, j), picture in derivatives(still):
+            if i + j >= 2:
+                blur += _factor(i, j) * float(np.mean(x**i * y**j)) * picture
+        still = mean - blur
+    return still
+
+
+def _factor(i: int, j: int) -> float:
+    return float((-1) ** (i + j)) / (factorial(i) * factorial(j))
+
+
 def _weight(powers: list[NDArray[np.float64]], i: int, j: int, kind: str) -> NDArray[np.float64] | None:
     """D_x^i D_y^j or its derivative with respect to x or y; None where that is 0."""
     if kind == "x":
@@ -113,7 +140,7 @@ def relinearise(
     readings : ndarray [shape=(frames, rows, channels), float32, px]
         First-order readings; each row's displacement afterwards.
     expansion
-        The series, sharpened for the sway.
+        The series.
     sway : ndarray [shape=(frames, 2), float64, px]
         Displacement of each whole frame.
     x_y : ndarray [shape=(channels,), int]

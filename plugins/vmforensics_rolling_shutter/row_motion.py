@@ -21,7 +21,7 @@ _NOISE_PAIRS = 96  # frame pairs that the noise model is measured on
 _LEAST_SWAY = 0.02  # px of frame motion from which on first order isn't enough
 _EDGE_ROWS = 8  # rows at the top and bottom whose derivatives are less exact than a sway asks for
 _FOLLOWED = 1.0  # px of frame motion beyond which the series diverges
-_RANGE = 0.33  # px of frame motion beyond which the series' remainder can pass for a faint sound
+_RANGE = 0.45  # px of frame motion beyond which the series' remainder can pass for a faint sound
 
 
 class RowMotionParams(StageParams):
@@ -89,7 +89,7 @@ class RowMotion(MotionEstimator):
         sway = solver.frame_motion(displacement)
         _refuse_travel(sway[seen])
         if float(np.abs(sway[seen]).max(initial=0.0)) > _LEAST_SWAY:
-            expansion = Expansion.of(template.mean, solver.functionals[:, :, :-1]).sharpened(np.cov(sway[seen].T))
+            expansion = Expansion.of(template.mean, solver.functionals[:, :, :-1], sway[seen])
             relinearise(displacement, expansion, sway, x_y=np.array([0, 1, 0, 1]))
             edge = _EDGE_ROWS if frames.rows > 4 * _EDGE_ROWS else 0
             observed[:, :edge] = observed[:, frames.rows - edge :] = False  # their derivatives look out of the region

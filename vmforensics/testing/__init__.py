@@ -1,6 +1,7 @@
 """Clips with known truth, for tests, for plugin authors, and for `vmforensics simulate`."""
 
 from vmforensics.testing.camera import Camera, Flicker
+from vmforensics.testing.checks import CheckFailed, StoredFrames, check_stage, stage_checks
 from vmforensics.testing.encode import CODECS, write_clip, write_image_sequence, write_truth
 from vmforensics.testing.scene import BAND_LIMIT, PHOTOGRAPHS, SCENES, Scene
 from vmforensics.testing.simulation import Simulation, Truth, simulate
@@ -13,17 +14,21 @@ __all__ = [
     "SCENES",
     "SOUNDS",
     "Camera",
+    "CheckFailed",
     "Flicker",
     "Scene",
     "Simulation",
     "Sound",
+    "StoredFrames",
     "Truth",
+    "check_stage",
     "chirp",
     "melody",
     "recording",
     "silence",
     "simulate",
     "speech",
+    "stage_checks",
     "tone",
     "write_clip",
     "write_image_sequence",

@@ -1,0 +1,401 @@
+"""Every registered stage keeps its contract, and the kit that says so notices a stage that doesn't."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, ClassVar
+
+import numpy as np
+import pytest
+from pydantic import Field
+
+from vmforensics.data import Evidence, FrameBlock, FrameStream, Motion, Recovery, SensorFrames, Signal
+from vmforensics.plugins import Registry
+from vmforensics.stages import Denoiser, Exporter, FrameSource, MotionEstimator, SignalCombiner, Stage, StageParams
+from vmforensics.testing import CheckFailed, StoredFrames, check_stage, stage_checks
+
+KNOWN_FAULTS = {
+    ("row-motion", "independent of blocks"): "needs two frames in a block: TooFewFrames where a source yields one",
+}
+
+
+def every_check() -> list[Any]:
+    params = []
+    for registered in Registry().stages():
+        stage = registered.stage
+        for name, check in stage_checks(stage):
+            fault = KNOWN_FAULTS.get((stage.name, name))
+            marks = [pytest.mark.xfail(strict=True, raises=CheckFailed, reason=fault)] if fault else []
+            params.append(pytest.param(check, id=f"{stage.kind} {stage.name}: {name}", marks=marks))
+    return params
+
+
+@pytest.mark.parametrize("check", every_check())
+def test_registered_stage(check: Callable[[], None]) -> None:
+    check()
+
+
+def test_every_kind_has_a_registered_stage_and_checks_of_its_own() -> None:
+    kinds = {registered.stage.kind for registered in Registry().stages()}
+    assert kinds == {"frame_source", "motion_estimator", "signal_combiner", "denoiser", "exporter"}
+    names = {r.stage.kind: {name for name, _ in stage_checks(r.stage)} for r in Registry().stages()}
+    common = set.intersection(*names.values())
+    assert {"interface", "name", "summary", "picklable", "prints nothing"} <= common
+    assert all(len(own - common) >= 2 for own in names.values())
+
+
+# Stages with one fault each. They stand at module level, for a stage must be picklable.
+
+
+class Good(Denoiser):
+    name = "good"
+    summary = "does nothing"
+
+    def denoise(self, signal: Signal) -> Signal:
+        return signal
+
+
+class Shouting(Good):
+    name = "Loud Name"
+
+
+class TwoLines(Good):
+    summary = "one\ntwo"
+
+
+class Undocumented(Good):
+    class Params(StageParams):
+        level: float = 1.0
+
+
+class Loose(Good):
+    class Params(StageParams, frozen=False):
+        level: float = Field(default=1.0, description="level, px")
+
+
+class Unpicklable(Good):
+    def __init__(self, params: StageParams | None = None) -> None:
+        super().__init__(params)
+        self.filter = lambda x: x
+
+
+class Chatty(Good):
+    def denoise(self, signal: Signal) -> Signal:
+        print("denoising")  # noqa: T201 - the fault
+        return signal
+
+
+class Filling(Good):
+    def denoise(self, signal: Signal) -> Signal:
+        return replace(signal, observed=np.ones_like(signal.observed))
+
+
+class Forgetful(Good):
+    def denoise(self, signal: Signal) -> Signal:
+        return replace(signal, warnings=())
+
+
+class Mutating(Good):
+    def denoise(self, signal: Signal) -> Signal:
+        signal.samples[:] *= 0.9
+        return signal
+
+
+class Random(Good):
+    def denoise(self, signal: Signal) -> Signal:
+        return replace(signal, samples=signal.samples + 1e-9 * np.random.default_rng().random(len(signal.samples)))
+
+
+class Humming(Good):
+    def denoise(self, signal: Signal) -> Signal:
+        return replace(signal, samples=signal.samples + 0.001 * np.sin(2 * np.pi * 50 * signal.times))
+
+
+class Crashing(Good):
+    def denoise(self, signal: Signal) -> Signal:
+        if len(signal.samples) < 64:
+            raise IndexError("no room for a window")
+        return signal
+
+
+class Muting(Good):
+    def denoise(self, signal: Signal) -> Signal:
+        return replace(signal, samples=signal.samples * 0.01 + 0.01 * np.sign(signal.samples))
+
+
+def shipped(kind: str, name: str) -> Any:
+    return Registry().create(kind, name)
+
+
+class Measured(MotionEstimator):
+    """The shipped estimator, before a subclass spoils its result."""
+
+    name = "measured"
+    summary = "local phase, as shipped"
+
+    def estimate(self, frames: SensorFrames) -> Motion:
+        return self.spoilt(shipped("motion_estimator", "local-phase").estimate(frames))
+
+    def spoilt(self, motion: Motion) -> Motion:
+        return motion
+
+
+class WrongScale(Measured):
+    def spoilt(self, motion: Motion) -> Motion:
+        return replace(motion, displacement=motion.displacement * np.float32(1.1))
+
+
+class Overconfident(Measured):
+    def spoilt(self, motion: Motion) -> Motion:
+        return replace(motion, precision=motion.precision * np.float32(2))
+
+
+class Crossed(Measured):
+    """Its second half holds the first one's noise."""
+
+    def spoilt(self, motion: Motion) -> Motion:
+        first = [i for i, c in enumerate(motion.channels) if c.half == 0]
+        channels, displacement = list(motion.channels), motion.displacement.copy()
+        for i in first:
+            other = next(j for j, c in enumerate(channels) if c.label == channels[i].label.replace("half 0", "half 1"))
+            displacement[:, :, other] = displacement[:, :, i]
+            channels[other] = replace(channels[other], response=channels[i].response)
+        return replace(motion, displacement=displacement, channels=tuple(channels))
+
+
+class Misplaced(Measured):
+    """It forgets where on the sensor the region lies."""
+
+    def spoilt(self, motion: Motion) -> Motion:
+        return replace(motion, row_offsets=motion.row_offsets - 48 * 20e-6)
+
+
+class AllSeeing(Measured):
+    def spoilt(self, motion: Motion) -> Motion:
+        return replace(motion, observed=np.ones_like(motion.observed))
+
+
+class Blockwise(Measured):
+    """Each block is measured by itself."""
+
+    def estimate(self, frames: SensorFrames) -> Motion:
+        motion = super().estimate(frames)
+        displacement = motion.displacement.copy()
+        for block in frames.blocks():
+            displacement[block.index] -= displacement[block.index].mean(axis=0)
+        return replace(motion, displacement=displacement)
+
+
+class Summed(SignalCombiner):
+    """The shipped combiner, before a subclass spoils its result."""
+
+    name = "summed"
+    summary = "aligned sum, as shipped"
+
+    def combine(self, motion: Motion) -> Signal:
+        return self.spoilt(shipped("signal_combiner", "aligned-sum").combine(motion))
+
+    def spoilt(self, signal: Signal) -> Signal:
+        return signal
+
+
+class Boastful(Summed):
+    def spoilt(self, signal: Signal) -> Signal:
+        return replace(signal, sigma=signal.sigma / 3)
+
+
+class Late(Summed):
+    def spoilt(self, signal: Signal) -> Signal:
+        return replace(signal, start=signal.start + 0.01)
+
+
+class Gapless(Summed):
+    def spoilt(self, signal: Signal) -> Signal:
+        return replace(signal, observed=np.ones_like(signal.observed))
+
+
+class Singing(Summed):
+    def spoilt(self, signal: Signal) -> Signal:
+        return replace(signal, samples=signal.samples + 0.01 * np.sin(2 * np.pi * 90 * signal.times))
+
+
+class Writer(Exporter):
+    name = "writer"
+    summary = "writes the mean"
+    count: ClassVar[Any] = itertools.count()
+
+    def export(self, recovery: Recovery, into: Path) -> list[Path]:
+        path = into / "mean.txt"
+        path.write_text(self.text(recovery, into))
+        return [path]
+
+    def text(self, recovery: Recovery, into: Path) -> str:
+        return f"{recovery.raw.samples.mean()}"
+
+
+class Counting(Writer):
+    def text(self, recovery: Recovery, into: Path) -> str:
+        return str(next(self.count))
+
+
+class Located(Writer):
+    def text(self, recovery: Recovery, into: Path) -> str:
+        return str(into)
+
+
+class Littering(Writer):
+    def export(self, recovery: Recovery, into: Path) -> list[Path]:
+        (into / "notes.tmp").write_text("left behind")
+        return super().export(recovery, into)
+
+
+class StoredSource(FrameSource):
+    """The shipped source, before a subclass spoils its frames."""
+
+    name = "stored"
+    summary = "reads it all into memory"
+
+    @classmethod
+    def accepts(cls, evidence: Evidence) -> bool:
+        return evidence.path.suffix == ".mkv"
+
+    def open(self, evidence: Evidence) -> FrameStream:
+        opened = shipped("frame_source", "video").open(evidence)
+        luma = np.concatenate([block.luma for block in opened.blocks()])
+        return self.stream(luma)
+
+    def stream(self, luma: Any) -> FrameStream:
+        return StoredFrames(luma, rate=60.0)
+
+
+class Stretching(StoredSource):
+    def stream(self, luma: Any) -> FrameStream:
+        return super().stream((luma.astype(int) * 255 // 235).clip(0, 255).astype(np.uint8))
+
+
+class OnceOnly(StoredSource):
+    def stream(self, luma: Any) -> FrameStream:
+        class Tape(StoredFrames):
+            def blocks(self) -> Any:
+                while self.luma.any():
+                    frames, self.luma = self.luma, np.zeros_like(self.luma)
+                    yield FrameBlock(np.arange(len(frames)), frames)
+
+        return Tape(luma, rate=60.0)
+
+
+class Gullible(StoredSource):
+    def open(self, evidence: Evidence) -> FrameStream:
+        try:
+            return super().open(evidence)
+        except Exception:
+            return StoredFrames(np.zeros((3, 8, 8), np.uint8), rate=60.0)
+
+
+SPOILT: list[tuple[type[Stage], str, str]] = [
+    (Shouting, "name", "lower case"),
+    (TwoLines, "summary", "one line"),
+    (Undocumented, "parameters are documented", "level"),
+    (Loose, "parameters are frozen and strict", "frozen=True"),
+    (Unpicklable, "picklable", "pickle"),
+    (Chatty, "prints nothing", "denoising"),
+    (Filling, "keeps the time line", "observed"),
+    (Forgetful, "keeps the time line", "warnings"),
+    (Mutating, "deterministic", "changed the signal that it was given"),
+    (Random, "deterministic", "another result"),
+    (Humming, "zeros stay zeros", "became"),
+    (Crashing, "short and constant signals", "IndexError: no room"),
+    (Muting, "does no harm", "is lost"),
+    (WrongScale, "recovers a tone in px", "1.1"),
+    (Overconfident, "silence stays silent", "times the stated σ"),
+    (Crossed, "halves are independent", "correlates"),
+    (Misplaced, "rows have their own instants", "outside the readout"),
+    (AllSeeing, "undecodable frames are unobserved", "weren't there"),
+    (Blockwise, "independent of blocks", "blocks of 1 frames"),
+    (Boastful, "states its uncertainty", "times the stated σ"),
+    (Late, "keeps the clip's time line", "starts at"),
+    (Gapless, "lost frames are unobserved", "no frame showed"),
+    (Singing, "silence stays silent", "noise reach"),
+    (Counting, "deterministic", "other bytes"),
+    (Located, "deterministic", "mean.txt"),
+    (Littering, "writes into its folder", "doesn't name"),
+    (Stretching, "opens what it takes", "stretched"),
+    (OnceOnly, "every pass is the same", "raised"),
+    (Gullible, "refuses what it can't read", "empty.mp4"),
+]
+
+
+@pytest.mark.parametrize(("stage", "check", "told"), [pytest.param(*case, id=case[0].__name__) for case in SPOILT])
+def test_a_spoilt_stage_is_caught(stage: type[Stage], check: str, told: str) -> None:
+    checks = dict(stage_checks(stage))
+    with pytest.raises(CheckFailed) as failure:
+        checks[check]()
+    assert stage.name in str(failure.value)
+    assert check in str(failure.value)
+    assert told in str(failure.value)
+
+
+@pytest.mark.parametrize("stage", [Good, Measured, Summed, Writer, StoredSource])
+def test_the_same_stages_unspoilt_pass(stage: type[Stage]) -> None:
+    check_stage(stage)
+
+
+def test_every_failure_is_reported() -> None:
+    class Worst(Shouting, TwoLines):
+        def denoise(self, signal: Signal) -> Signal:
+            return replace(signal, samples=signal.samples * np.nan)
+
+    with pytest.raises(CheckFailed) as failure:
+        check_stage(Worst)
+    lines = str(failure.value).splitlines()
+    for check in ("'name'", "'summary'", "'picklable'", "'keeps the time line'", "'zeros stay zeros'"):
+        assert any(check in line for line in lines), check
+
+
+def test_an_abstract_stage_and_one_of_no_kind_are_told_so() -> None:
+    class Half(Denoiser):
+        name = "half"
+        summary = "lacks its method"
+
+    with pytest.raises(CheckFailed, match="doesn't implement denoise"):
+        check_stage(Half)
+
+    class Nothing(Stage):
+        name = "nothing"
+        summary = "derives from the base alone"
+
+    with pytest.raises(CheckFailed, match="none of the five interfaces"):
+        check_stage(Nothing)
+
+
+def test_a_source_of_another_format_is_checked_on_the_clip_it_is_given(tmp_path: Path) -> None:
+    class Own(StoredSource):
+        @classmethod
+        def accepts(cls, evidence: Evidence) -> bool:
+            return evidence.path.suffix == ".own"
+
+        def open(self, evidence: Evidence) -> FrameStream:
+            size = evidence.path.stat().st_size if evidence.path.suffix == ".own" else 0
+            return StoredFrames(np.full((3, 8, 8), size, np.uint8), rate=60.0)
+
+    with pytest.raises(CheckFailed, match="name a clip that it takes"):
+        dict(stage_checks(Own))["opens what it takes"]()
+    clip = tmp_path / "clip.own"
+    clip.write_bytes(b"frames")
+    dict(stage_checks(Own, evidence=clip))["opens what it takes"]()
+
+
+def test_parameters_reach_the_stage() -> None:
+    class Gain(Good):
+        class Params(StageParams):
+            factor: float = Field(default=1.0, description="factor on the samples, 1")
+
+        def denoise(self, signal: Signal) -> Signal:
+            return replace(signal, samples=signal.samples * self.params.factor)
+
+    dict(stage_checks(Gain))["does no harm"]()
+    with pytest.raises(CheckFailed, match="times as large"):
+        dict(stage_checks(Gain, Gain.Params(factor=1.09)))["does no harm"]()
