@@ -58,6 +58,10 @@ def facts_of(video: OpenVideo, frame: VideoFrame) -> dict[str, object]:
         "encoder": _text(encoder) if encoder else None,
         "metadata": _tags(container.metadata),
         "stream_metadata": _tags(stream.metadata),
+        "decoder": {
+            "pyav": av.__version__,
+            **{name: ".".join(map(str, av.library_versions[name])) for name in ("libavcodec", "libavformat")},
+        },
     }
 
 

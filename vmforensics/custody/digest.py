@@ -8,8 +8,10 @@ from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from vmforensics.data import Evidence, FrameBlock, FrameStream, Luma
 from vmforensics.errors import CustodyError, EvidenceChanged, EvidenceMissing
@@ -175,6 +177,22 @@ def check_unchanged(
             hint="make sure that nothing writes to it, and run again",
         )
     return after
+
+
+def array_digest(*arrays: NDArray[Any]) -> str:
+    """SHA-256 of arrays, one after another: each its dtype, shape and bytes, in C order and little-endian.
+
+    Examples
+    --------
+    >>> array_digest(np.zeros(2)) == array_digest(np.zeros(2)), array_digest(np.zeros(2)) == array_digest(np.zeros(3))
+    (True, False)
+    """
+    digest = hashlib.sha256()
+    for array in arrays:
+        plain = np.ascontiguousarray(array, array.dtype.newbyteorder("<"))
+        digest.update(f"{plain.dtype.str} {plain.shape}\n".encode())
+        digest.update(plain.data)
+    return digest.hexdigest()
 
 
 def source_digest(path: Path) -> str:

@@ -15,6 +15,7 @@ from vmforensics.custody import (
     Ledger,
     RunFolder,
     WatchedStream,
+    array_digest,
     check_unchanged,
     digest_evidence,
     environment,
@@ -280,6 +281,7 @@ class _Journey:
                 self._look_at(stream)
             record["channels"] = [channel.label for channel in motion.channels]
             record["observed_share"] = float(motion.observed.mean())
+            record["output_sha256"] = array_digest(motion.displacement, motion.precision, motion.observed)
             record["warnings"] = list(motion.warnings)
         for warning in motion.warnings:
             self._warn(warning)
@@ -302,6 +304,7 @@ class _Journey:
         with self._stage(plan.combiner) as (implementation, record):
             signal = guard.call(implementation, lambda: plan.combiner.combine(motion), Signal)
             record["signal"] = describe_signal(signal)
+            record["output_sha256"] = array_digest(signal.samples, signal.sigma, signal.observed)
         for warning in signal.warnings:
             self._warn(warning)
         return signal
@@ -314,6 +317,7 @@ class _Journey:
                 signal = guard.call(implementation, lambda d=denoiser, s=before: d.denoise(s), Signal)  # type: ignore[misc]
                 guard.check_denoised(implementation, before, signal)
                 record["signal"] = describe_signal(signal)
+                record["output_sha256"] = array_digest(signal.samples, signal.sigma, signal.observed)
         return signal
 
     def judge(self, motion: Motion, signal: Signal, raw: Signal, recovered: Signal) -> Recovery:
