@@ -91,14 +91,17 @@ def test_a_plugin_is_found_by_its_entry_point(plugin: Plugin, tmp_path: Path) ->
         (HEAD + "@hookimpl\ndef vmforensics_denoisers():\n    raise OSError('no disk')\n", "OSError: no disk"),
         (HEAD + "@hookimpl\ndef vmforensics_denoisers():\n    return None\n", "TypeError"),
         (HEAD + "@hookimpl\ndef vmforensics_denoisers(config):\n    return [Gate]\n", "config"),
+        pytest.param(
+            "raise SystemExit(3)",
+            "SystemExit",
+            marks=pytest.mark.xfail(strict=True, raises=SystemExit, reason="a plugin that exits takes the tool down"),
+        ),
     ],
     ids=lambda value: value if len(value) < 60 else "",
 )
 def test_a_broken_plugin_is_named_and_the_others_go_on(plugin: Plugin, source: str, told: str) -> None:
     mute = GATE.replace('"gate"', '"mute"')
     registry = Registry(entry_points=[plugin("z-good", mute), plugin("broken", source), plugin("a-good", GATE)])
-    if "GATE" not in source and registry.broken == []:
-        pytest.fail("nothing was found broken")
     assert names(registry) == ["gate", "mute"]
     (broken,) = registry.broken
     assert broken.plugin == "broken"
@@ -129,7 +132,8 @@ def test_a_name_taken_twice_names_both_providers(plugin: Plugin) -> None:
 def test_one_name_may_serve_two_kinds(plugin: Plugin) -> None:
     source = GATE + (
         "from vmforensics.stages import Exporter\n"
-        "class Other(Exporter):\n    name = 'gate'\n    summary = 'other'\n    def export(self, recovery, into): return []\n"
+        "class Other(Exporter):\n    name = 'gate'\n    summary = 'other'\n"
+        "    def export(self, recovery, into): return []\n"
         "@hookimpl\ndef vmforensics_exporters():\n    return [Other]\n"
     )
     registry = Registry(entry_points=[plugin("both", source)])

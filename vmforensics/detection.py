@@ -28,6 +28,8 @@ _AXES = 4  # independent directions that the axis was chosen from, on the same d
 _LEAST_SEGMENT = 16  # samples
 _LEAST_SEGMENTS = 8  # fewer can't agree by more than chance
 _LEAST_BINS = 4  # in a band
+_LEAST_ROWS = 8  # for frames to have a pattern
+_LAGS = 60  # frames over which patterns are compared
 _LOUD = 0.01  # share of the loudest band's power that still counts as the signal's, not as what gaps spread of it
 _STANDING = 7  # frames; what stands in a row for longer is a pattern, not sound
 
@@ -41,7 +43,9 @@ class _Finding:
     power: float
 
 
-def detect(motion: Motion, signal: Signal, *, false_alarm_rate: float = FALSE_ALARM_RATE) -> Detection:
+def detect(
+    motion: Motion, signal: Signal, *, inter_coded: bool = False, false_alarm_rate: float = FALSE_ALARM_RATE
+) -> Detection:
     """Test whether the two halves of a motion share a signal.
 
     On segments of several lengths, the halves' agreement is tested bin by bin, in third-octave bands and in the whole
@@ -53,6 +57,9 @@ def detect(motion: Motion, signal: Signal, *, false_alarm_rate: float = FALSE_AL
         What was measured, with channels marked as half 0 and half 1.
     signal
         The combined signal: its axis and time line. The picture's sway is taken out of both halves.
+    inter_coded
+        Whether the codec predicts frames from one another. It then repeats its errors from frame to frame, and what
+        several frames of a rolling shutter repeat counts once; a faint steady tone can be missed for that.
     false_alarm_rate
         Probability of the verdict `signal` on a clip without any common motion.
 
@@ -75,7 +82,8 @@ def detect(motion: Motion, signal: Signal, *, false_alarm_rate: float = FALSE_AL
     grids = [half.onto_grid(signal.axis, start=signal.start, rate=signal.rate, size=size) for half in halves]
     seen = grids[0].observed & grids[1].observed
     first, second = (np.where(seen, grid.samples, 0.0) for grid in grids)
-    findings = list(_tests(first, second, seen, signal.rate))
+    fresh = _fresh_share(halves[0], halves[1], signal.axis) if inter_coded else 1.0
+    findings = list(_tests(first, second, seen, signal.rate, fresh))
     if not findings:
         return _undetermined("the clip is too short to compare the halves", false_alarm_rate)
     best = min(findings, key=lambda finding: finding.p_value)
@@ -128,14 +136,41 @@ def _without_standing_patterns(motion: Motion) -> Motion:
     return replace(motion, displacement=displacement.astype(np.float32))
 
 
+def _fresh_share(first: Motion, second: Motion, axis: tuple[float, float]) -> float:
+    """Share of the frames that are independent of one another, as far as the halves' agreement goes.
+
+    Bartlett's formula over frames: F_eff / F = 1 / (1 + 2 Σ_k (1 - k/F) ρ_k), with ρ_k the mean product of the two
+    halves' own similarities between frames k apart (Bartlett 1946, doi:10.2307/2983611). Beyond the lags that are
+    looked at, the mean of the upper half of them goes on. 1 for a global shutter, whose frames have no rows.
+    """
+    frames, rows = first.observed.shape
+    if rows < _LEAST_ROWS:
+        return 1.0
+    patterns = []
+    for half in (first, second):
+        displacement, information = half.along(axis)
+        weighted = displacement * np.sqrt(information)
+        norm = np.sqrt(np.sum(weighted**2, axis=1, keepdims=True))
+        patterns.append(weighted / np.where(norm > 0, norm, 1.0))
+    lags = min(frames - 1, _LAGS)
+    similarity = np.zeros(frames)
+    for lag in range(1, lags + 1):
+        pairs = [np.einsum("fr,fr->f", p[lag:], p[:-lag]) for p in patterns]
+        similarity[lag] = float(np.mean(pairs[0] * pairs[1]))
+    similarity[lags + 1 :] = similarity[(lags + 1) // 2 : lags + 1].mean()
+    repeats = 2 * float(np.sum((1 - np.arange(frames) / frames) * similarity))
+    return 1 / (1 + max(repeats, 0.0))
+
+
 def _tests(
-    first: NDArray[np.float64], second: NDArray[np.float64], seen: NDArray[np.bool_], rate: float
+    first: NDArray[np.float64], second: NDArray[np.float64], seen: NDArray[np.bool_], rate: float, fresh: float
 ) -> Iterator[_Finding]:
     """Every test made, as uncorrected p-values; about as many as there are independent ones.
 
-    No segment counts for more than another, however loud: a codec's key frame shakes both halves at once, and their
-    signs agree every other time. A bin's statistic is the mean cosine of the phase between the halves (1/2 variance
-    under independence), a band's is Student's t of the segments' coherences.
+    `fresh` is the share of the data that is no repetition. No segment counts for more than another, however loud: a
+    codec's key frame shakes both halves at once, and their signs agree every other time. A bin's statistic is the mean
+    cosine of the phase between the halves (1/2 variance under independence), a band's is Student's t of the segments'
+    coherences.
     """
     from scipy.stats import norm, t
 
@@ -164,7 +199,7 @@ def _tests(
         modulus = np.abs(product)
         cosine = np.divide(product.real, modulus, out=np.zeros_like(modulus), where=modulus > 0)
         common = product.real.mean(axis=0) / np.sum(window**2) / rate
-        tails = norm.sf(cosine.sum(axis=0) * np.sqrt(2 / count))
+        tails = norm.sf(cosine.sum(axis=0) * np.sqrt(2 * fresh / count))
         for tail, f, power in zip(tails, frequency, common, strict=True):
             yield _Finding(float(tail), (float(f - half_bin), float(f + half_bin)), float(power))
         whitened = [x / np.maximum(np.sqrt(np.mean(np.abs(x) ** 2, axis=0)), 1e-300) for x in (a, b)]
@@ -176,9 +211,9 @@ def _tests(
             energy = np.sqrt(np.sum(np.abs(x) ** 2, axis=1) * np.sum(np.abs(y) ** 2, axis=1))
             coherence = np.sum((x * y.conj()).real, axis=1) / np.maximum(energy, 1e-300)
             spread = max(float(coherence.std(ddof=1)), 1e-9)
-            score = float(coherence.mean()) / spread * np.sqrt(count)
+            score = float(coherence.mean()) / spread * np.sqrt(count * fresh)
             band = (float(low), float(min(high, frequency[-1] + half_bin)))
-            yield _Finding(float(t.sf(score, count - 1)), band, float(common[inside].mean()))
+            yield _Finding(float(t.sf(score, max(count * fresh - 1, 1))), band, float(common[inside].mean()))
 
 
 def _bands(lowest: float, highest: float) -> list[tuple[float, float]]:

@@ -38,6 +38,7 @@ def facts_of(video: OpenVideo, frame: VideoFrame) -> dict[str, object]:
         "codec": codec.name,
         "codec_tag": codec.codec_tag.strip("\x00"),
         "profile": codec.profile,
+        "inter_coded": codec.codec.lossy and not codec.codec.intra_only,
         "pixel_format": frame.format.name,
         "width": frame.width,
         "height": frame.height,

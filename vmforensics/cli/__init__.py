@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import errno
+import os
+import signal
 import sys
-from typing import NoReturn
+from typing import Any, NoReturn
 
 import typer
+from typer.core import TyperGroup
 
+from vmforensics.cli.console import printable
 from vmforensics.cli.info import info
 from vmforensics.cli.new import new, schema
 from vmforensics.cli.plugins import plugins
@@ -14,14 +19,30 @@ from vmforensics.cli.recover import recover
 from vmforensics.cli.run import run
 from vmforensics.cli.simulate import simulate
 from vmforensics.cli.verify import verify
-from vmforensics.errors import VmforensicsError
+from vmforensics.errors import OutputError, VmforensicsError
 
 _EPILOG = (
     "Exit codes: 0 done; 2 wrong use; 10-18 the evidence; 20-23 the case, a stage, a parameter, the region; "
-    "30 the output; 40-41 a plugin; 50-51 custody; 130 interrupted. The README lists them one by one."
+    "30 the output; 40-41 a plugin; 50-51 custody; 130 Ctrl-C, 143 SIGTERM. The README lists them one by one."
 )
 
+
+class _Commands(TyperGroup):
+    """The commands; an interrupted one says so, and ends with the exit code that shells know it by."""
+
+    def invoke(self, ctx: Any) -> Any:
+        """Run a command; typer would end silently with 130, whatever the signal."""
+        try:
+            return super().invoke(ctx)
+        except KeyboardInterrupt as stop:
+            typer.echo("interrupted", err=True)
+            _tell_notes(stop)
+            name = getattr(stop, "signal_name", "SIGINT")  # SIGTERM and SIGHUP come as a subclass
+            sys.exit(128 + signal.Signals[name])
+
+
 app = typer.Typer(
+    cls=_Commands,
     name="vmforensics",
     help="Recovers sound from silent video, as evidence: hashed, logged, with its uncertainty.",
     epilog=_EPILOG,
@@ -53,20 +74,30 @@ for command in (recover, run, verify, info, simulate, new, schema):
 app.add_typer(plugins, name="plugins")
 
 
+def _tell(label: str, text: str) -> None:
+    """Print a message on standard error, with a line for each of its lines."""
+    typer.echo(label + "\n".join(printable(line) for line in text.split("\n")), err=True)
+
+
+def _tell_notes(error: BaseException) -> None:
+    for note in getattr(error, "__notes__", []):
+        _tell("note:  ", note)
+
+
 def main() -> NoReturn:
     """Run the command line; a user's mistake ends in one clear message and its own exit code."""
     try:
         app()
     except VmforensicsError as error:
-        typer.echo(f"error: {error.message}", err=True)
+        _tell("error: ", error.message)
         if error.hint:
-            typer.echo(f"hint:  {error.hint}", err=True)
-        for note in getattr(error, "__notes__", []):
-            typer.echo(f"note:  {note}", err=True)
+            _tell("hint:  ", error.hint)
+        _tell_notes(error)
         sys.exit(error.exit_code)
-    except KeyboardInterrupt as stop:
-        typer.echo("interrupted; a run that had begun says so in its ledger", err=True)
-        sys.exit(143 if type(stop) is not KeyboardInterrupt else 130)  # SIGTERM comes as a subclass
-    except BrokenPipeError:
-        sys.exit(141)
+    except OSError as error:
+        if error.errno != errno.ENOSPC:
+            raise
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # what is left to be written can't be
+        _tell("error: ", f"the output can't be written: {error.strerror}")
+        sys.exit(OutputError.exit_code)
     sys.exit(0)

@@ -12,7 +12,7 @@ from vmforensics.cli.console import Console, JsonOption, QuietOption, print_json
 
 
 def info(
-    clip: Annotated[Path, typer.Argument(help="A video file, or a folder of pictures.")],
+    clip: Annotated[Path, typer.Argument(help="A video file, or a folder of pictures.", metavar="CLIP")],
     *,
     decode: Annotated[
         bool, typer.Option(help="Decode every frame: frame types, losses, the digest of the luma.")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Annotated, Any
 
 import typer
@@ -46,7 +47,7 @@ def list_stages(*, as_json: JsonOption = False, quiet: QuietOption = False) -> N
 
 @plugins.command("show")
 def show_stage(
-    name: Annotated[str, typer.Argument(help="The stage's name.")],
+    name: Annotated[str, typer.Argument(help="The stage's name.", metavar="NAME")],
     *,
     as_json: JsonOption = False,
     quiet: QuietOption = False,
@@ -84,7 +85,8 @@ def show_stage(
             typer.echo(f"  reference: {printable(facts['reference'])}")
         typer.echo("  parameters:" if facts["params"] else "  no parameters")
         for parameter, field in facts["params"].items():
-            typer.echo(f"    {parameter} = {field['default']}: {printable(field['description'])}")
+            default = "(required)" if field["required"] else json.dumps(field["default"], default=str)
+            typer.echo(f"    {parameter} = {printable(default)}: {printable(field['description'])}")
 
 
 def _facts(registered: Any) -> dict[str, Any]:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from vmforensics.cli.console import Console, JsonOption, QuietOption, print_json, printable
-from vmforensics.errors import CaseError, TimingError
+from vmforensics.errors import CaseError, TimingError, UnknownPlugin
 
 if TYPE_CHECKING:
     from vmforensics.recovery import Outcome
@@ -20,10 +20,11 @@ NoPluginOption = Annotated[
     list[str] | None, typer.Option("--plugin", "-p", help="no:NAME leaves a plugin out.", metavar="no:NAME")
 ]
 _LEAST_GLOBAL_RATE = 100.0  # frames/s; slower footage is ordinary video, hardly ever from a global shutter
+_LEAST_AUDIBLE_RATE = 40.0  # frames/s; slower footage shows nothing above 20 Hz, where the usual high-pass begins
 
 
 def recover(
-    clip: Annotated[Path, typer.Argument(help="A video file, or a folder of pictures.")],
+    clip: Annotated[Path, typer.Argument(help="A video file, or a folder of pictures.", metavar="CLIP")],
     *,
     capture_fps: Annotated[
         str | None, typer.Option(help="Frames per second as filmed; high-speed files claim 30.", metavar="HZ")
@@ -90,12 +91,20 @@ def recover(
 
 def registry_without(options: list[str] | None) -> Any:
     """The registry, without the plugins that options of the form no:NAME leave out."""
+    from importlib.metadata import entry_points
+
+    from vmforensics.hookspecs import ENTRY_POINT_GROUP
     from vmforensics.plugins import Registry
 
+    installed = entry_points(group=ENTRY_POINT_GROUP).names
+    blocked = []
     for option in options or []:
         if not option.startswith("no:"):
             raise CaseError(f"--plugin {option!r}: only no:NAME is known", hint="as in -p no:denoise")
-    return Registry(blocked=[option.removeprefix("no:") for option in options or []])
+        blocked.append(option.removeprefix("no:"))
+        if blocked[-1] not in installed:
+            raise UnknownPlugin(f"--plugin {option!r}: no such plugin; installed: {', '.join(sorted(installed))}")
+    return Registry(blocked=blocked)
 
 
 def _region(text: str | None) -> tuple[int, int, int, int] | None:
@@ -117,10 +126,11 @@ def _refuse_ordinary_footage(clip: Path, registry: Any) -> None:
     stream = source_for(clip, registry).open(Evidence(clip))
     rate = judge_clock(stream.stamps, resolution=stream.stamp_resolution, declared_rate=stream.declared_rate).rate
     if rate < _LEAST_GLOBAL_RATE:
+        hint = "rolling-shutter footage: give --row-time; high-speed footage: give --capture-fps"
+        if rate > _LEAST_AUDIBLE_RATE:
+            hint += "; to go on as it is: --shutter global"
         raise TimingError(
-            f"{clip}: {rate:.6g} frames/s as a global shutter would show sound up to {rate / 2:.4g} Hz only",
-            hint="rolling-shutter footage: give --row-time; high-speed footage: give --capture-fps; "
-            "to go on as it is: --shutter global",
+            f"{clip}: {rate:.6g} frames/s as a global shutter would show sound up to {rate / 2:.4g} Hz only", hint=hint
         )
 
 

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, TypeVar
 
 import typer
 
+from vmforensics.cli.console import JsonOption, QuietOption, print_json
 from vmforensics.errors import OutputError, ParameterError
 from vmforensics.units import hertz, pixels, seconds
 
@@ -18,7 +18,10 @@ _Number = TypeVar("_Number", int, float)
 
 
 def simulate(
-    out: Annotated[Path, typer.Argument(help="Clip to write (.mkv, .mp4, .mov, .avi), or a folder for PNG pictures.")],
+    out: Annotated[
+        Path,
+        typer.Argument(help="Clip to write (.mkv, .mp4, .mov, .avi), or a folder for PNG pictures.", metavar="OUT"),
+    ],
     *,
     scene: Annotated[
         str,
@@ -105,8 +108,8 @@ def simulate(
         Path | None, typer.Option(help="Folder for the truth; OUT.truth by default.", rich_help_panel=_FILE)
     ] = None,
     seed: Annotated[int, typer.Option(help="Of texture, voice and noise.")] = 0,
-    as_json: Annotated[bool, typer.Option("--json", help="Print the facts as JSON.")] = False,
-    quiet: Annotated[bool, typer.Option("--quiet", help="Print nothing.")] = False,
+    as_json: JsonOption = False,
+    quiet: QuietOption = False,
 ) -> None:
     """Simulate a clip whose vibration is known.
 
@@ -187,7 +190,7 @@ def simulate(
     written = write_truth(simulation, beside)
     if as_json:
         facts = {"clip": str(out), "truth": [str(path) for path in written], "settings": simulation.settings()}
-        typer.echo(json.dumps(facts, indent=2, sort_keys=True, ensure_ascii=False))
+        print_json(facts)
     elif not quiet:
         frames = len(simulation.frame_times)
         kind = f"rolling shutter, {line_delay * 1e6:g} us a row" if line_delay else "global shutter"

@@ -10,6 +10,13 @@ import typer
 from vmforensics.cli.console import JsonOption, QuietOption, print_json, printable
 from vmforensics.errors import VerificationFailed
 
+_ENDED = {
+    "finished": "finished",
+    "failed": "failed, and its ledger says why",
+    "interrupted": "was interrupted",
+    "unfinished": "didn't finish",
+}
+
 
 def verify(
     run_dir: Annotated[Path, typer.Argument(help="The run folder.", metavar="RUN_DIR")],
@@ -33,7 +40,7 @@ def verify(
     if as_json:
         print_json({"ok": found.ok, **asdict(found)})
     elif not quiet:
-        typer.echo(f"{run_dir}: the run {found.status.value}; {found.entries} ledger entries, {found.files} files, "
+        typer.echo(f"{run_dir}: the run {_ENDED[found.status]}; {found.entries} ledger entries, {found.files} files, "
                    f"{found.exhibits} exhibit(s) read")  # fmt: skip
         for finding in found.findings:
             typer.echo(f"  {finding.kind.value}: {printable(finding.where)}: {printable(finding.message)}")

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import dataclasses
 import errno
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Sequence, Set
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -14,14 +15,16 @@ from vmforensics.errors import OutputError, StageError, VmforensicsError
 
 T = TypeVar("T")
 
+_NO_ROOM = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
+
 
 def call(implementation: dict[str, Any], work: Callable[[], T], kind: type[Any]) -> T:
-    """Call a stage and check the type of what it returns.
+    """Call a stage, check what it returns, and make the arrays in it read-only.
 
     Raises
     ------
     StageError
-        It raised something that isn't a `VmforensicsError`, or returned another type.
+        It raised something that isn't a `VmforensicsError`, or returned another type or values that aren't allowed.
     OutputError
         The disk is full.
     """
@@ -31,7 +34,7 @@ def call(implementation: dict[str, Any], work: Callable[[], T], kind: type[Any])
     except (VmforensicsError, MemoryError):
         raise
     except Exception as error:  # a plugin may raise anything
-        if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
+        if isinstance(error, OSError) and error.errno in _NO_ROOM:
             raise OutputError(f"{who}: {error.strerror}", hint="make room on the disk, and run again") from error
         raise StageError(
             f"{who} failed: {type(error).__name__}: {error}",
@@ -39,13 +42,42 @@ def call(implementation: dict[str, Any], work: Callable[[], T], kind: type[Any])
         ) from error
     if not isinstance(result, kind):
         raise StageError(f"{who} returned {type(result).__name__}; its interface asks for {kind.__name__}")
+    if isinstance(result, Motion | Signal):
+        try:
+            seal(result)
+        except ValueError as error:
+            raise StageError(f"{who} returned a {kind.__name__} that isn't allowed: {error}") from error
     return result
+
+
+def seal(measured: Motion | Signal) -> None:
+    """Check a motion or signal as it is now, and make its arrays read-only: no later stage can change it.
+
+    Raises
+    ------
+    ValueError
+        It isn't what its class allows, because an array was written to after it had been made.
+    """
+    measured.__post_init__()
+    for field in dataclasses.fields(measured):
+        array = getattr(measured, field.name)
+        if isinstance(array, np.ndarray):
+            array.flags.writeable = False
 
 
 def culprit(implementation: dict[str, Any]) -> str:
     """A stage as an error message names it."""
     provider = f"{implementation['distribution'] or 'local'} {implementation['version']}".strip()
     return f"{implementation['kind'].replace('_', ' ')} {implementation['name']!r} ({provider})"
+
+
+def check_folder(implementation: dict[str, Any], before: Set[str], after: Set[str]) -> None:
+    """Raise `StageError` where a stage put something into the run folder, which only the program writes to."""
+    if added := sorted(after - before):
+        raise StageError(
+            f"{culprit(implementation)} put {', '.join(map(repr, added))} into the run folder",
+            hint="an exporter writes into the folder given to it; a run folder holds what the ledger knows",
+        )
 
 
 def check_stream(implementation: dict[str, Any], stream: FrameStream) -> None:

@@ -23,7 +23,7 @@ from vmforensics.custody import (
 )
 from vmforensics.data import Clock, Evidence, FrameStream, Motion, Recovery, SensorFrames, Signal
 from vmforensics.detection import detect
-from vmforensics.errors import DigestMismatch, OutputError
+from vmforensics.errors import DigestMismatch, OutputError, TimingError
 from vmforensics.plugins import Registry
 from vmforensics.recovery import guard
 from vmforensics.recovery.plan import Plan, plan_case
@@ -32,6 +32,9 @@ from vmforensics.recovery.watch import Unwatched, Watcher
 from vmforensics.report import render_report
 from vmforensics.stages import Stage
 from vmforensics.timing import judge_clock
+
+_LARGEST_READOUT = 1.02
+"""Readout, as a share of the frame's time, above which row time and frame rate contradict each other."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,7 +149,8 @@ def recover_clip(
 def carry_out(plan: Plan, path: Path, watcher: Watcher, registry: Registry) -> Outcome:
     """Carry out one run into a new folder; see `run_case`."""
     folder = RunFolder.create(path, evidence=[plan.evidence.path])
-    with folder.record(case=plan.case.case.model_dump(mode="json"), run=plan.name, **_setting(registry)) as ledger:
+    identity = plan.case.case.model_dump(mode="json")
+    with folder.record(case=identity, run=plan.name, **_setting(registry)) as ledger, _saying_where(ledger):
         journey = _Journey(plan, folder, ledger, watcher)
         ledger.published(folder.write("case.yaml", plan.case_text))
         ledger.published(folder.write("case.resolved.yaml", dump_case(plan.case).encode()))
@@ -156,14 +160,25 @@ def carry_out(plan: Plan, path: Path, watcher: Watcher, registry: Registry) -> O
         motion = journey.estimate(frames)
         signal = journey.combine(motion)
         raw = motion.onto_grid(signal.axis, start=signal.start, rate=signal.rate, size=len(signal.samples))
+        guard.seal(raw)
         recovered = journey.denoise(signal)
-        recovery = journey.judge(motion, signal, raw, recovered)
+        recovery = journey.judge(stream, motion, signal, raw, recovered)
         with folder.staging() as staging:
             exported = journey.export(recovery, staging)
             journey.examine_again(before)
             ledger.published(folder.publish(exported))
         result = journey.summarise(before, stream, clock, frames, recovery)
     return Outcome(path, result, ledger.head)
+
+
+@contextmanager
+def _saying_where(ledger: Ledger) -> Iterator[None]:
+    """Add to an error where the record lies that tells how far the run came."""
+    try:
+        yield
+    except BaseException as error:
+        error.add_note(f"what was done up to here is on record in {ledger.path}")
+        raise
 
 
 def _setting(registry: Registry) -> dict[str, Any]:
@@ -193,7 +208,12 @@ class _Journey:
         """A stage's bracket in the ledger: gives its implementation and the entry that will end it."""
         implementation = self._plan.implementation(stage)
         with self._ledger.step(stage.kind, implementation=implementation) as record:
+            before = self._names()
             yield implementation, record
+            guard.check_folder(implementation, before, self._names())
+
+    def _names(self) -> set[str]:
+        return {item.name for item in self._folder.path.iterdir()}
 
     def examine(self) -> EvidenceDigest:
         """Digest the evidence before anything else reads it."""
@@ -259,12 +279,11 @@ class _Journey:
             frames = SensorFrames(stream, clock, case.camera.to_shutter(), region)
             record["shutter"] = case.camera.model_dump(mode="json")
             record["sensor_rows"] = {"first": frames.first_row, "count": frames.rows, "pixels": frames.cols}
-        if frames.shutter.is_rolling:
             readout = frames.shutter.line_delay * (frames.first_row + frames.rows)
-            if readout > 1.02 / clock.rate:
-                self._warn(
-                    f"a readout of {readout * 1e3:.2f} ms doesn't fit into a frame of {1e3 / clock.rate:.2f} ms: "
-                    "row time or frame rate is wrong"
+            if readout > _LARGEST_READOUT / clock.rate:
+                raise TimingError(
+                    f"a readout of {readout * 1e3:.2f} ms doesn't fit into a frame of {1e3 / clock.rate:.2f} ms",
+                    hint="the row time or the frame rate is wrong; the row time is the readout divided by the rows",
                 )
         return frames
 
@@ -320,11 +339,11 @@ class _Journey:
                 record["output_sha256"] = array_digest(signal.samples, signal.sigma, signal.observed)
         return signal
 
-    def judge(self, motion: Motion, signal: Signal, raw: Signal, recovered: Signal) -> Recovery:
+    def judge(self, stream: FrameStream, motion: Motion, signal: Signal, raw: Signal, recovered: Signal) -> Recovery:
         """Ask whether there is anything in it."""
         plan = self._plan
         with self._ledger.step("detect") as record:
-            detection = detect(motion, signal)
+            detection = detect(motion, signal, inter_coded=stream.facts.get("inter_coded") is True)
             record["detection"] = {
                 "verdict": detection.verdict.value,
                 "p_value": detection.p_value,

@@ -1,0 +1,107 @@
+"""How fast the hot paths are, as ratios within one run: `make bench`. Not a test, for times depend on the machine.
+
+Estimators are compared with decoding alone, which nobody can do without; combiners with the clip's own length.
+"""
+
+from __future__ import annotations
+
+import argparse
+import statistics
+import tempfile
+import time
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+from typing import Any, TypeVar
+
+from rich.console import Console
+from rich.table import Table
+
+from vmforensics.data import Evidence, Motion, SensorFrames, Shutter
+from vmforensics.plugins import Registry
+from vmforensics.testing import Camera, simulate, write_clip
+from vmforensics.timing import judge_clock
+
+T = TypeVar("T")
+
+_ROLLING = Camera(width=640, height=360, fps=60, frames=90, shutter=Shutter(line_delay=40e-6, exposure=1 / 2000))
+_GLOBAL = Camera(width=320, height=240, fps=2200, frames=330)
+
+
+def timed(work: Callable[[], T], repeats: int) -> tuple[float, T]:
+    """Median time of some work (s), and what it returned last; a first round to warm up isn't counted."""
+    result = work()
+    times = []
+    for _ in range(repeats):
+        begin = time.perf_counter()
+        result = work()
+        times.append(time.perf_counter() - begin)
+    return statistics.median(times), result
+
+
+class Clip:
+    """A simulated clip in a file, and what is timed on it."""
+
+    def __init__(self, camera: Camera, path: Path) -> None:
+        self.camera = camera
+        self.path = write_clip(simulate(camera, scene="natural", rms_px=0.03), path, codec="libx264")
+        self._registry = Registry()
+
+    def frames(self) -> SensorFrames:
+        """The clip opened anew."""
+        stream = self._stage("frame_source", "video").open(Evidence(self.path))
+        clock = judge_clock(stream.stamps, resolution=stream.stamp_resolution, declared_rate=stream.declared_rate)
+        return SensorFrames(stream, clock, self.camera.shutter)
+
+    def decode(self) -> int:
+        """One pass over the frames, and nothing done with them."""
+        return sum(len(block.index) for block in self.frames().blocks())
+
+    def estimate(self, name: str) -> Motion:
+        """Both passes of a motion estimator, decoding included."""
+        motion: Motion = self._stage("motion_estimator", name).estimate(self.frames())
+        return motion
+
+    def combine(self, name: str, motion: Motion) -> None:
+        """A signal combiner, on motion measured before."""
+        self._stage("signal_combiner", name).combine(motion)
+
+    def _stage(self, kind: str, name: str) -> Any:
+        return self._registry.create(kind, name)
+
+
+def measure(clip: Clip, estimator: str, combiners: list[str], repeats: int) -> Table:
+    """Time a clip's stages."""
+    camera = clip.camera
+    title = f"{camera.width}x{camera.height}, {camera.frames} frames at {camera.fps:g} fps, H.264"
+    table = Table("", "ms", "frames/s", "ratio", title=title, title_justify="left", min_width=66)
+
+    def row(what: str, seconds: float, baseline: str, ratio: float) -> None:
+        table.add_row(what, f"{1e3 * seconds:.0f}", f"{camera.frames / seconds:.0f}", f"{ratio:.2f} × {baseline}")
+
+    decoding, _ = timed(clip.decode, repeats)
+    row("decoding, one pass", decoding, "decoding", 1.0)
+    estimating, motion = timed(partial(clip.estimate, estimator), repeats)
+    row(estimator, estimating, "decoding", estimating / decoding)
+    length = camera.frames / camera.fps
+    for name in combiners:
+        combining, _ = timed(partial(clip.combine, name, motion), repeats)
+        row(name, combining, "the clip's length", combining / length)
+    return table
+
+
+def main() -> None:
+    """Simulate the clips, time the stages, print the tables."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--repeats", type=int, default=3, help="rounds that the median is taken over")
+    repeats = parser.parse_args().repeats
+    console = Console()
+    with tempfile.TemporaryDirectory() as folder:
+        rolling = Clip(_ROLLING, Path(folder) / "rolling.mp4")
+        console.print(measure(rolling, "row-motion", ["row-average", "autoregressive"], repeats))
+        high_speed = Clip(_GLOBAL, Path(folder) / "global.mp4")
+        console.print(measure(high_speed, "local-phase", ["aligned-sum"], repeats))
+
+
+if __name__ == "__main__":
+    main()
