@@ -72,7 +72,7 @@ def test_recovers_the_tune(outcome):
     between = ~observed
     everywhere, unseen = (float(np.corrcoef(recovered[part], truth[part])[0, 1]) for part in (slice(None), between))
     level = float(recovered @ truth / (truth @ truth))
-    assert 0.1 < between.mean() < 0.15
+    assert 0.1 < between.mean() < 0.2
     assert everywhere > 0.95
     stated = re.search(r"by (0\.\d+) over the whole clip, and by\s(0\.\d+) .* level\s+is\s(0\.\d+) ", README, re.DOTALL)
     assert stated

@@ -90,7 +90,6 @@ def detect(
     tests = _AXES * len(findings)
     p_value = min(1.0, max(best.p_value * tests, LEAST_P))
     shown = f"p = {p_value:.2g}" if p_value > LEAST_P else f"p < {LEAST_P:.0e}"
-    low, high = best.band
     if p_value > false_alarm_rate:
         return Detection(
             Verdict.NO_SIGNAL,
@@ -100,15 +99,17 @@ def detect(
             f"no motion beyond noise is common to the two halves of the region ({shown})",
         )
     sure = [f for f in findings if f.p_value * tests <= false_alarm_rate]
-    loudest = max(f.power for f in sure)
-    loud = [f.band for f in sure if f.power >= _LOUD * loudest and f.band[1] < 2 * f.band[0]] or [best.band]
+    narrow = [f for f in sure if f.band[1] < 2 * f.band[0]] or [best]
+    loudest = max(narrow, key=lambda finding: finding.power)
+    loud = [f.band for f in narrow if f.power >= _LOUD * loudest.power]
     extent = (min(b[0] for b in loud), max(b[1] for b in loud))
+    low, high = loudest.band
     return Detection(
         Verdict.SIGNAL,
         p_value,
         false_alarm_rate,
         extent,
-        f"the two halves of the region share a motion, most surely in {low:.0f}-{high:.0f} Hz ({shown}); "
+        f"the two halves of the region share a motion ({shown}), the strongest at {low:.0f}-{high:.0f} Hz; "
         "whether it is sound is for the analyst to judge",
     )
 

@@ -106,7 +106,7 @@ class Registry:
         try:
             module = entry_point.load()
             self.register(module, entry_point.name, name, version, editable=_is_editable(distribution))
-        except Exception as error:  # a stranger's code may raise anything; it must not stop the rest
+        except (Exception, SystemExit) as error:  # a stranger's code may do anything; it must not stop the rest
             if self._manager.has_plugin(entry_point.name):
                 self._manager.unregister(name=entry_point.name)
             reason = error.message if isinstance(error, PluginError) else f"{type(error).__name__}: {error}"

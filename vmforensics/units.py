@@ -18,8 +18,8 @@ _SECONDS |= {"us": _MICRO, "µs": _MICRO, "μs": _MICRO}
 _HERTZ = {"": Fraction(1), "hz": Fraction(1), "khz": Fraction(1000), "fps": Fraction(1)}
 _PIXELS = {"": Fraction(1), "px": Fraction(1)}
 _QUANTITY = re.compile(  # digits are bounded, for the arithmetic is exact
-    r"\s*(?P<number>[+-]?(?:\d{1,40}\.?\d{0,40}|\.\d{1,40})(?:[eE][+-]?\d{1,3})?)"
-    r"(?:\s*/\s*(?P<divisor>\d{1,40}\.?\d{0,40}))?\s*(?P<unit>[A-Za-zµμ]*)\s*"
+    r"\s*(?P<number>[+-]?(?:[0-9]{1,40}\.?[0-9]{0,40}|\.[0-9]{1,40})(?:[eE][+-]?[0-9]{1,3})?)"
+    r"(?:\s*/\s*(?P<divisor>[0-9]{1,40}\.?[0-9]{0,40}))?\s*(?P<unit>[A-Za-zµμ]*)\s*"
 )
 
 

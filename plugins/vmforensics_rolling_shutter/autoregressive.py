@@ -10,9 +10,12 @@ from pydantic import Field
 from threadpoolctl import threadpool_limits
 
 from vmforensics.data import Motion, Signal
+from vmforensics.errors import Unsuitable
 from vmforensics.stages import SignalCombiner, StageParams
 from vmforensics.units import Hertz, Seconds
 from vmforensics_rolling_shutter.gaussian import ArPrior, Observations, posterior
+
+_LEAST_SEEN = 0.1  # share of a window that must be observed to learn a prior from it
 
 
 class AutoregressiveParams(StageParams):
@@ -44,7 +47,13 @@ class Autoregressive(SignalCombiner):
     Params: ClassVar[type[StageParams]] = AutoregressiveParams
 
     def combine(self, motion: Motion) -> Signal:
-        """Infer the signal; see the class."""
+        """Infer the signal; see the class.
+
+        Raises
+        ------
+        Unsuitable
+            Not a single row was observed.
+        """
         rate, order = self.params.rate, self.params.order
         steady, sway = motion.steadied()
         axis = steady.principal_axis()
@@ -55,6 +64,8 @@ class Autoregressive(SignalCombiner):
         grid = start + np.arange(size) / rate
 
         seen = information > 0
+        if not seen.any():
+            raise Unsuitable("not a single row of the clip could be measured", hint="choose a region with detail")
         sort = np.argsort(instants[seen], kind="stable")
         observations = Observations(
             position=((instants[seen] - start) * rate)[sort],
@@ -64,16 +75,45 @@ class Autoregressive(SignalCombiner):
         blocks = round(self.params.window * rate / order)
         with threadpool_limits(limits=1, user_api="blas"):  # blocks this small only lose time to a second thread
             mean, variance = _smooth(observations, size, order, blocks, self.params.passes)
+        template = _taken_by_template(mean, rate / motion.frame_rate, displacement, information)
         measured = motion.onto_grid(axis, start=start, rate=rate, size=size)
         return Signal(
             samples=mean + sway.along(axis, grid),
             rate=rate,
             start=start,
             observed=measured.observed,
-            sigma=np.sqrt(variance),
+            sigma=np.sqrt(variance + template),
             axis=axis,
             warnings=motion.warnings,
         )
+
+
+def _taken_by_template(
+    samples: NDArray[np.float64], period: float, displacement: NDArray[np.float64], information: NDArray[np.float64]
+) -> float:
+    """Variance of what went with the template: each row's own mean of the sound over the frames, which is unknown.
+
+    The mean of F samples a frame apart has the variance Σ_k (1 - |k|/F) r(k frames) / F, with the sound's
+    autocovariance r; lags beyond a quarter of the clip aren't known well enough to count. What the rows' means still
+    hold was not taken.
+
+    Parameters
+    ----------
+    samples : ndarray [shape=(n,), float64, px]
+        The recovered sound.
+    period : float, samples
+        From frame to frame.
+    displacement, information : ndarray [shape=(frames, rows), float64, px and 1/px²]
+    """
+    seen = information > 0
+    count = int(np.count_nonzero(seen.any(axis=1)))
+    lags = np.arange(1, count // 4 + 1)
+    power = np.abs(np.fft.rfft(samples, 2 * len(samples))) ** 2
+    covariance = np.fft.irfft(power) / len(samples)
+    apart = np.interp(lags * period, np.arange(len(samples)), covariance[: len(samples)])
+    taken = (covariance[0] + 2 * float(np.sum((1 - lags / count) * apart))) / count
+    kept = displacement.sum(axis=0, where=seen) / np.maximum(seen.sum(axis=0), 1)
+    return max(taken, 0.1 * float(covariance[0]) / count) if np.mean(kept**2) < 0.2 * covariance[0] / count else 0.0
 
 
 def _smooth(
@@ -82,15 +122,17 @@ def _smooth(
     """Posterior mean and variance of `size` samples, by windows of `blocks`·`order` samples overlapping by half."""
     length = order * max(blocks, 2)
     starts = list(range(0, max(size - length // 2, 1), length // 2))
+    power = max(float(np.average(observations.value**2 - 1 / observations.weight, weights=observations.weight)), 0.0)
     taper = np.sin(np.pi * (np.arange(length) + 0.5) / length) ** 2
     total = np.zeros(starts[-1] + length)
     spread, weight = np.zeros_like(total), np.zeros_like(total)
     for k, begin in enumerate(starts):
         window = observations.between(begin, begin + length)
-        prior = ArPrior.initial(window, length, order)
         likelihood = window.likelihood(length, order)
+        known = len(np.unique(np.rint(window.position))) >= _LEAST_SEEN * length
+        prior = ArPrior.initial(window, length, order) if known else ArPrior.white(power, order)
         mean, variance, products = posterior(prior, likelihood)
-        for _ in range(passes):
+        for _ in range(passes if known else 0):
             prior = ArPrior.from_autocovariance(products / length)
             mean, variance, products = posterior(prior, likelihood)
         fade = taper.copy()

@@ -1,4 +1,4 @@
-"""Takes the rows' motion beyond first order, where the whole picture sways by more than a few hundredths of a pixel."""
+"""Takes the rows' motion beyond first order, where the picture moves by more than a few hundredths of a pixel."""
 
 from __future__ import annotations
 
@@ -33,18 +33,18 @@ class Expansion:
     terms: dict[tuple[int, int], NDArray[np.float64]]
 
     @classmethod
-    def of(cls, mean: NDArray[np.float64], functionals: NDArray[np.float32], sway: NDArray[np.float64]) -> Expansion:
-        """Find the still picture behind the mean of swaying ones, and project its derivatives onto the functionals.
+    def of(cls, mean: NDArray[np.float64], functionals: NDArray[np.float32], places: NDArray[np.float64]) -> Expansion:
+        """Find the still picture behind the mean of moving ones, and project its derivatives onto the functionals.
 
         Parameters
         ----------
         mean : ndarray [shape=(rows, cols), float64, DN]
             Temporal mean of the frames, that the functionals compare with.
         functionals : ndarray [shape=(rows, cols, channels), float32, px/DN]
-        sway : ndarray [shape=(frames, 2), float64, px]
-            Displacement of each frame, of mean 0.
+        places : ndarray [shape=(n, 2), float64, px]
+            Where the picture stood in the frames that went into the mean.
         """
-        still = sharpened(mean, sway)
+        still = sharpened(mean, places)
         terms = {
             (i, j): _factor(i, j) * np.einsum("rc,rcd->rd", picture, functionals)
             for (i, j), picture in derivatives(still)
@@ -56,12 +56,12 @@ class Expansion:
         terms[0, 1] = -np.einsum("rc,rcd->rd", derivative(blur, axis=0), functionals)
         return cls(terms)
 
-    def at(self, sway: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-        """What is read beyond first order, and its slope.
+    def at(self, place: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """What is read beyond first order at a displacement, and its slope.
 
         Parameters
         ----------
-        sway : ndarray [shape=(frames, 2), float64, px]
+        place : ndarray [shape=(frames, rows, 2), float64, px]
 
         Returns
         -------
@@ -69,18 +69,11 @@ class Expansion:
         slope : ndarray [shape=(frames, rows, channels, 2), float64]
             Its derivatives with respect to x and y.
         """
-        x, y = sway.T
-        powers = [np.ones((2, len(sway)))]
-        for _ in range(_ORDER):
-            powers.append(powers[-1] * (x, y))
-        beyond, slope_x, slope_y = (
-            sum(
-                np.multiply.outer(weight, term)
-                for (i, j), term in self.terms.items()
-                if (weight := _weight(powers, i, j, kind)) is not None
-            )
-            for kind in ("value", "x", "y")
-        )
+        x, y = np.moveaxis(place, -1, 0)[..., None]
+        x_powers, y_powers = ([one**k for k in range(_ORDER + 1)] for one in (x, y))
+        beyond = sum(x_powers[i] * y_powers[j] * term for (i, j), term in self.terms.items())
+        slope_x = sum(i * x_powers[i - 1] * y_powers[j] * term for (i, j), term in self.terms.items() if i)
+        slope_y = sum(j * x_powers[i] * y_powers[j - 1] * term for (i, j), term in self.terms.items() if j)
         return np.asarray(beyond), np.stack([np.asarray(slope_x), np.asarray(slope_y)], axis=-1)
 
 
@@ -95,18 +88,18 @@ def derivatives(picture: NDArray[np.float64]) -> Iterator[tuple[tuple[int, int],
         down = derivative(down, axis=0)
 
 
-def sharpened(mean: NDArray[np.float64], sway: NDArray[np.float64]) -> NDArray[np.float64]:
-    """The still picture whose mean over the sway is the given one.
+def sharpened(mean: NDArray[np.float64], places: NDArray[np.float64]) -> NDArray[np.float64]:
+    """The still picture whose mean over some places is the given one.
 
-    The mean is S + Σ_{i+j≥2} (-1)^(i+j) m_ij / (i! j!) ∂_x^i ∂_y^j S with the sway's moments m_ij; solved for S by
+    The mean is S + Σ_{i+j≥2} (-1)^(i+j) m_ij / (i! j!) ∂_x^i ∂_y^j S with the places' moments m_ij; solved for S by
     fixed point.
 
     Parameters
     ----------
     mean : ndarray [shape=(rows, cols), float64, DN]
-    sway : ndarray [shape=(frames, 2), float64, px]
+    places : ndarray [shape=(n, 2), float64, px]
     """
-    x, y = (sway - sway.mean(axis=0)).T
+    x, y = (places - places.mean(axis=0)).T
     still = mean
     for _ in range(_SHARPENINGS):
         blur = np.zeros_like(mean)
@@ -121,19 +114,10 @@ def _factor(i: int, j: int) -> float:
     return float((-1) ** (i + j)) / (factorial(i) * factorial(j))
 
 
-def _weight(powers: list[NDArray[np.float64]], i: int, j: int, kind: str) -> NDArray[np.float64] | None:
-    """D_x^i D_y^j or its derivative with respect to x or y; None where that is 0."""
-    if kind == "x":
-        return i * powers[i - 1][0] * powers[j][1] if i else None
-    if kind == "y":
-        return j * powers[i][0] * powers[j - 1][1] if j else None
-    return np.asarray(powers[i][0] * powers[j][1])
-
-
 def relinearise(
-    readings: NDArray[np.float32], expansion: Expansion, sway: NDArray[np.float64], *, x_y: NDArray[np.intp]
+    readings: NDArray[np.float32], expansion: Expansion, places: NDArray[np.float64], *, x_y: NDArray[np.intp]
 ) -> None:
-    """Correct, in place, the rows' readings for the sway that they were taken at (one Gauss-Newton step).
+    """Correct, in place, the rows' readings for the place that they were taken at (one Gauss-Newton step).
 
     Parameters
     ----------
@@ -141,16 +125,16 @@ def relinearise(
         First-order readings; each row's displacement afterwards.
     expansion
         The series.
-    sway : ndarray [shape=(frames, 2), float64, px]
-        Displacement of each whole frame.
+    places : ndarray [shape=(frames, rows, 2), float64, px]
+        Where the picture stood, as well as it is known.
     x_y : ndarray [shape=(channels,), int]
         Whether a channel reads x (0) or y (1); channels come in pairs (x, y).
     """
     edges = [*range(0, len(readings), _FRAMES_AT_ONCE), len(readings)]
     for begin, end in pairwise(edges):
         part = slice(begin, end)
-        beyond, slope = expansion.at(sway[part])
-        centre = sway[part][:, None, x_y]
+        beyond, slope = expansion.at(places[part])
+        centre = places[part][..., x_y]
         error = readings[part] - centre - beyond
         step = error
         for _ in range(3):  # (1 + slope) · step = error, the slope being small

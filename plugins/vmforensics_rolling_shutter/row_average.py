@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import ClassVar
 
 import numpy as np
@@ -35,4 +36,5 @@ class RowAverage(SignalCombiner):
         start = float(instants.min())
         size = int(np.floor((instants.max() - start) * self.params.rate)) + 1
         axis = motion.steadied()[0].principal_axis()
-        return motion.onto_grid(axis, start=start, rate=self.params.rate, size=size)
+        signal = motion.onto_grid(axis, start=start, rate=self.params.rate, size=size)
+        return replace(signal, warnings=motion.warnings)

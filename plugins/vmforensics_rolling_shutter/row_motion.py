@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field
 
-from vmforensics.data import Channel, Motion, SensorFrames
+from vmforensics.data import Channel, Luma, Motion, SensorFrames
 from vmforensics.errors import RegionError, TooFewFrames, Unsuitable
 from vmforensics.stages import MotionEstimator, StageParams
 from vmforensics.units import Pixels
@@ -18,7 +18,8 @@ from vmforensics_rolling_shutter.relinearise import Expansion, relinearise
 
 _LEAST_ROWS, _LEAST_COLS = 8, 32
 _NOISE_PAIRS = 96  # frame pairs that the noise model is measured on
-_LEAST_SWAY = 0.02  # px of frame motion from which on first order isn't enough
+_FIRST_ORDER = 0.05  # px of motion up to which the linearisation is exact enough
+_SPAN = 15  # rows over which a row's place is averaged: sound hardly moves on in so short a time
 _EDGE_ROWS = 8  # rows at the top and bottom whose derivatives are less exact than a sway asks for
 _FOLLOWED = 1.0  # px of frame motion beyond which the series diverges
 _RANGE = 0.45  # px of frame motion beyond which the series' remainder can pass for a faint sound
@@ -88,10 +89,13 @@ class RowMotion(MotionEstimator):
         seen = observed.any(axis=1)
         sway = solver.frame_motion(displacement)
         _refuse_travel(sway[seen])
-        if float(np.abs(sway[seen]).max(initial=0.0)) > _LEAST_SWAY:
-            expansion = Expansion.of(template.mean, solver.functionals[:, :, :-1], sway[seen])
-            relinearise(displacement, expansion, sway, x_y=np.array([0, 1, 0, 1]))
-            edge = _EDGE_ROWS if frames.rows > 4 * _EDGE_ROWS else 0
+        places = solver.places(displacement, sway)
+        if float(np.abs(places[seen]).max(initial=0.0)) > _FIRST_ORDER:
+            spread = places[seen][:, solver.informative].reshape(-1, 2)
+            expansion = Expansion.of(template.mean, solver.functionals[:, :, :-1], spread)
+            relinearise(displacement, expansion, places, x_y=np.array([0, 1, 0, 1]))
+            swaying = float(np.abs(sway[seen]).max()) > _FIRST_ORDER and frames.rows > 4 * _EDGE_ROWS
+            edge = _EDGE_ROWS if swaying else 0
             observed[:, :edge] = observed[:, frames.rows - edge :] = False  # their derivatives look out of the region
             displacement[~observed] = 0
         doubt = _doubt(sway[seen])
@@ -124,15 +128,18 @@ class _Template:
         squares = np.zeros((frames.rows, frames.cols))
         count = pairs = 0
         stride = max(1, frames.frame_count // _NOISE_PAIRS)
+        last: Luma | None = None
         for block in frames.blocks():
             total += block.luma.sum(axis=0, dtype=np.float64)
             count += len(block.index)
-            for k in range(len(block.index) - 1):
-                if block.index[k] % stride == 0:
-                    difference = block.luma[k + 1].astype(np.float32) - block.luma[k]
+            for index, luma in zip(block.index, block.luma, strict=True):
+                if last is not None and index % stride == 0:
+                    difference = luma.astype(np.float32) - last
                     difference -= difference.mean(axis=1, keepdims=True)  # a row's flicker is no noise
                     squares += difference * difference
                     pairs += 1
+                last = luma
+            last = None if last is None else last.copy()  # a source may use a block's memory again
         if count < 3 or pairs < 1:
             raise TooFewFrames(f"{count} frame(s) could be decoded; row motion needs at least 3")
         mean = total / count
@@ -251,6 +258,31 @@ class _RowSolver:
         normal = np.einsum("rad,db->ab", gain, response)
         moment = np.einsum("rad,frd->fa", gain, displacement)
         return np.asarray(moment @ _inverse(normal[None], 0.0)[0])
+
+    def places(self, displacement: NDArray[np.float32], sway: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Where the picture stood at each row: its frame's motion, and what a few rows about it read beyond that.
+
+        Where the rows together know it to no better than the first order's reach, only the frame's motion counts.
+
+        Parameters
+        ----------
+        displacement : ndarray [shape=(frames, rows, channels), float32, px]
+        sway : ndarray [shape=(frames, 2), float64, px]
+
+        Returns
+        -------
+        ndarray [shape=(frames, rows, 2), float64, px]
+        """
+        from scipy.ndimage import uniform_filter1d
+
+        response = np.array([channel.response for channel in self.channels])
+        gain = np.einsum("ca,rcd->rad", response, self.precision, dtype=np.float64)
+        normal = uniform_filter1d(gain @ response, _SPAN, axis=0, mode="constant") * _SPAN
+        beyond = displacement - sway[:, None, :] @ response.T
+        moment = np.einsum("rad,frd->fra", gain, beyond)
+        moment = uniform_filter1d(moment, _SPAN, axis=1, mode="constant") * _SPAN
+        known = _inverse(normal, 1 / _FIRST_ORDER**2)
+        return np.asarray(sway[:, None, :] + np.einsum("rab,frb->fra", known, moment))
 
 
 def _inverse(matrices: NDArray[np.float64], floor: float) -> NDArray[np.float64]:

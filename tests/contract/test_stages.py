@@ -17,19 +17,13 @@ from vmforensics.plugins import Registry
 from vmforensics.stages import Denoiser, Exporter, FrameSource, MotionEstimator, SignalCombiner, Stage, StageParams
 from vmforensics.testing import CheckFailed, StoredFrames, check_stage, stage_checks
 
-KNOWN_FAULTS = {
-    ("row-motion", "independent of blocks"): "needs two frames in a block: TooFewFrames where a source yields one",
-}
-
 
 def every_check() -> list[Any]:
     params = []
     for registered in Registry().stages():
         stage = registered.stage
         for name, check in stage_checks(stage):
-            fault = KNOWN_FAULTS.get((stage.name, name))
-            marks = [pytest.mark.xfail(strict=True, raises=CheckFailed, reason=fault)] if fault else []
-            params.append(pytest.param(check, id=f"{stage.kind} {stage.name}: {name}", marks=marks))
+            params.append(pytest.param(check, id=f"{stage.kind} {stage.name}: {name}"))
     return params
 
 

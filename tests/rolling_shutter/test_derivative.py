@@ -9,14 +9,7 @@ from vmforensics_rolling_shutter.derivative import NOISE_GAIN, derivative
 
 
 @pytest.mark.parametrize("axis", [0, 1])
-@pytest.mark.parametrize(
-    "frequency",
-    [0.005, 0.01, 0.03, 0.1, 0.2, 0.3, 0.35]
-    + [
-        pytest.param(f, marks=pytest.mark.xfail(strict=True, reason="0.7 % at 0.37, 1.9 % at 0.4 cycles/px"))
-        for f in (0.37, 0.4)
-    ],
-)
+@pytest.mark.parametrize("frequency", [0.005, 0.01, 0.03, 0.1, 0.2, 0.3, 0.35, 0.37, 0.38, 0.4])
 def test_the_gain_is_right_to_half_a_percent(axis: int, frequency: float) -> None:
     position = np.arange(400)
     wave = np.sin(2 * np.pi * frequency * position + 0.3)
@@ -24,7 +17,7 @@ def test_the_gain_is_right_to_half_a_percent(axis: int, frequency: float) -> Non
     picture = np.tile(wave, (3, 1)) if axis == 1 else np.tile(wave[:, None], (1, 3))
     found = derivative(picture, axis=axis)
     found = found[1] if axis == 1 else found[:, 1]
-    inner = slice(7, -7)
+    inner = slice(10, -10)
     gain = found[inner] @ slope[inner] / (slope[inner] @ slope[inner])
     assert gain == pytest.approx(1, abs=0.005)
     assert np.abs(found - gain * slope)[inner].max() < 1e-9 + 1e-6 * slope.max()  # antisymmetric taps: no phase error
@@ -49,10 +42,7 @@ def test_the_other_axis_and_an_offset_do_not_matter() -> None:
     assert not derivative(np.full((20, 20), 7.0), axis=0).any()
 
 
-@pytest.mark.parametrize(
-    "size",
-    [13, 14, 15, 32, pytest.param(8, marks=pytest.mark.xfail(strict=True, raises=IndexError, reason="needs 13"))],
-)
+@pytest.mark.parametrize("size", [8, 9, 12, 13, 16, 17, 32])
 def test_the_smallest_region_has_a_derivative(size: int) -> None:
     ramp = np.tile(np.arange(float(size)), (32, 1))
     np.testing.assert_allclose(derivative(ramp, axis=1), 1.0, atol=0.06)
@@ -60,4 +50,4 @@ def test_the_smallest_region_has_a_derivative(size: int) -> None:
 
 def test_the_noise_gain_is_that_of_white_noise() -> None:
     noise = np.random.default_rng(1).standard_normal((300, 1000))
-    assert derivative(noise, axis=1)[:, 7:-7].var() == pytest.approx(NOISE_GAIN, rel=0.02)
+    assert derivative(noise, axis=1)[:, 10:-10].var() == pytest.approx(NOISE_GAIN, rel=0.02)

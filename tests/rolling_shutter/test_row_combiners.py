@@ -12,10 +12,11 @@ from numpy.typing import NDArray
 
 from vmforensics.data import Channel, Motion, Shutter, Signal, Verdict
 from vmforensics.detection import detect
-from vmforensics.errors import ParameterError, StageError
+from vmforensics.errors import ParameterError, Unsuitable
 from vmforensics.plugins import Registry
 from vmforensics.testing import Camera, Simulation, simulate
-from vmforensics_rolling_shutter.autoregressive import Autoregressive, AutoregressiveParams
+from vmforensics_rolling_shutter.autoregressive import Autoregressive, AutoregressiveParams, _smooth
+from vmforensics_rolling_shutter.gaussian import Observations
 from vmforensics_rolling_shutter.row_average import RowAverage, RowAverageParams
 from vmforensics_rolling_shutter.row_motion import RowMotion
 
@@ -41,10 +42,11 @@ def smoothed(sound: str) -> Signal:
 
 
 def ideal(sound: str, *, frames: slice = slice(None), rows: slice = slice(None, None, 4)) -> Motion:
-    """Motion as read against a perfect template: the truth at a quarter of the rows, and noise of known size."""
+    """Motion as read against the mean of the frames: the truth at a quarter of the rows, and noise of known size."""
     truth = clip(sound).truth
     sigma = np.array([2.0, 3.0, 2.4, 3.0]) * 1e-3
-    displacement = truth.displacement[frames, rows, None] * [*truth.axis, *truth.axis]
+    displacement = truth.displacement[frames, rows]
+    displacement = (displacement - displacement.mean(axis=0))[..., None] * [*truth.axis, *truth.axis]
     noise = sigma * np.random.default_rng(5).standard_normal(displacement.shape)
     return Motion(
         displacement=(displacement + noise).astype(np.float32),
@@ -116,20 +118,24 @@ def test_what_was_observed_is_marked(sound: str) -> None:
 
 
 @SOUNDS
-def test_sigma_covers_noise_and_gaps(sound: str) -> None:
-    found = Autoregressive().combine(ideal(sound))
-    assert 0.6 < spread(found, sound) < 1.6
-    assert 0.6 < spread(found, sound, found.observed) < 1.6
-    assert 0.2 < spread(found, sound, ~found.observed) < 1.6
-    assert np.median(found.sigma[~found.observed]) > 1.2 * np.median(found.sigma[found.observed])
+def test_sigma_covers_noise_gaps_and_what_went_with_the_template(sound: str) -> None:
+    """It may be too large for a tone, whose mean over the frames happens to be small."""
+    for found in (smoothed(sound), Autoregressive().combine(ideal(sound))):
+        for where in (found.observed, ~found.observed):
+            assert 0.15 < spread(found, sound, where) < 1.6
+        assert np.median(found.sigma[~found.observed]) > 1.05 * np.median(found.sigma[found.observed])
 
 
-@pytest.mark.xfail(
-    strict=True, reason="σ leaves out what the template took along: each row's mean of the sound, RMS/√frames"
-)
-@pytest.mark.parametrize("sound", ["melody", "speech"])
-def test_sigma_covers_the_error_of_a_short_clip(sound: str) -> None:
-    assert 0.6 < spread(smoothed(sound), sound) < 1.6
+@SOUNDS
+def test_the_smoothers_variance_is_that_of_its_error(sound: str) -> None:
+    simulation, rate, noise = clip(sound), 8000.0, 0.003
+    instants = simulation.truth.instants[:, ::4].ravel()
+    value = simulation.displacement(instants) + noise * np.random.default_rng(6).standard_normal(len(instants))
+    seen = Observations(instants * rate, value, np.full(len(instants), noise**-2))
+    size = int(instants[-1] * rate)
+    mean, variance = _smooth(seen, size, order=128, blocks=6, passes=3)
+    error = (mean - simulation.displacement(np.arange(size) / rate)) / np.sqrt(variance)
+    assert 0.6 < np.sqrt(np.mean(error**2)) < 1.4
 
 
 def test_silence_stays_within_its_sigma_and_gets_no_verdict_of_signal() -> None:
@@ -148,8 +154,8 @@ def test_missing_frames_are_a_longer_gap() -> None:
     found = Autoregressive().combine(lost)
     inside = (found.times > 9.9 / 60) & (found.times < 12 / 60)
     assert not found.observed[inside].any()
-    assert found.sigma[inside].max() > 2 * np.median(found.sigma[found.observed])
-    assert 0.5 < spread(found, "tone:311") < 1.6
+    assert found.sigma[inside].max() > 1.3 * np.median(found.sigma[found.observed])
+    assert 0.15 < spread(found, "tone:311") < 1.6
     dropped = replace(
         motion,
         displacement=np.delete(motion.displacement, [10, 11], axis=0),
@@ -161,22 +167,22 @@ def test_missing_frames_are_a_longer_gap() -> None:
     assert np.corrcoef(again.samples, found.samples)[0, 1] > 0.999
 
 
-@pytest.mark.xfail(strict=True, reason="a hole longer than a window is filled with certain silence: σ = 1e-7 px")
-def test_a_hole_longer_than_a_window_is_not_known_to_be_silent() -> None:
+@pytest.mark.parametrize("frames", [6, 8, 12])
+def test_a_hole_longer_than_a_window_is_not_known_to_be_silent(frames: int) -> None:
     motion = ideal("tone:311")
     observed = motion.observed.copy()
-    observed[4:16] = False
+    observed[4 : 4 + frames] = False
     lost = replace(motion, observed=observed, displacement=np.where(observed[..., None], motion.displacement, 0))
     found = Autoregressive().combine(lost)
-    inside = (found.times > 4 / 60) & (found.times < 15.9 / 60)
-    assert found.sigma[inside].min() > 2 * np.median(found.sigma[found.observed])
+    middle = np.abs(found.times - (4 + frames / 2) / 60) < frames / 240
+    assert found.sigma[middle].min() > 0.3 * 0.03
+    assert spread(found, "tone:311", middle) < 2
 
 
-@pytest.mark.xfail(strict=True, reason="it is answered by silence with σ = 1e-7 px")
 def test_a_motion_that_was_never_observed_is_refused() -> None:
     motion = ideal("silence")
     nothing = replace(motion, observed=np.zeros_like(motion.observed), displacement=0 * motion.displacement)
-    with pytest.raises(StageError):
+    with pytest.raises(Unsuitable, match="not a single row"):
         Autoregressive().combine(nothing)
 
 

@@ -30,12 +30,23 @@ def clip(
     rms_px: float = 0.03,
     scene: str = "print",
     seed: int = 3,
+    contrast: float = 0.4,
+    line_delay: float | None = None,
     **more: Any,
 ) -> Simulation:
-    """A clip at 60 fps whose rows are read out in 13.4 ms."""
+    """A clip at 60 fps whose rows are read out in 13.4 ms, unless another line delay is given."""
     rows = width if readout.along_columns else height
-    shutter = Shutter(line_delay=13.4e-3 / rows, exposure=1e-4, direction=readout)
-    camera = Camera(width=width, height=height, fps=60, frames=frames, noise=noise, bits=bits, shutter=shutter)
+    shutter = Shutter(line_delay=line_delay or 13.4e-3 / rows, exposure=1e-4, direction=readout)
+    camera = Camera(
+        width=width,
+        height=height,
+        fps=60,
+        frames=frames,
+        noise=noise,
+        bits=bits,
+        contrast=contrast,
+        shutter=shutter,
+    )
     rms_px = 0.0 if sound == "silence" else rms_px
     return simulate(camera, scene=scene, sound=sound, rms_px=rms_px, seed=seed, **more)
 
@@ -83,9 +94,11 @@ def test_the_gain_is_right_where_a_row_sees_little_or_one_direction_only(scene: 
     assert gain == pytest.approx(1, abs=0.012 + 3 * uncertainty)
 
 
-@pytest.mark.xfail(strict=True, reason="a tone of 0.3 px RMS blurs its own template: gain 1.05 on fine print")
-def test_the_gain_is_right_for_strong_motion() -> None:
-    simulation = clip(rms_px=0.3)
+@pytest.mark.parametrize("direction", [0.0, 45.0, 90.0])
+@pytest.mark.parametrize("rms_px", [0.2, 0.3])
+def test_the_gain_is_right_for_strong_motion(rms_px: float, direction: float) -> None:
+    """At an ordinary row time; strong motion blurs its own template, and leaves the first order behind."""
+    simulation = clip(rms_px=rms_px, direction=direction, line_delay=20e-6)
     assert gain_of(measure(simulation), simulation)[0] == pytest.approx(1, abs=0.02)
 
 
@@ -95,6 +108,18 @@ def test_the_gain_does_not_depend_on_the_bit_depth() -> None:
     gain, uncertainty = gain_of(motion, simulation)
     assert gain == pytest.approx(1, abs=0.01 + 3 * uncertainty)
     assert spread_of(motion, simulation) == pytest.approx(1, abs=0.07)
+
+
+def test_a_noisy_template_of_few_frames_does_not_shrink_the_motion() -> None:
+    """Noise in the gradient would cost 4 % here (errors in variables)."""
+    gains, weights = [], []
+    for seed in range(6):
+        simulation = clip(scene="natural", noise=(60.0, 0.0), frames=12, rms_px=0.1, seed=seed, width=256)
+        gain, uncertainty = gain_of(measure(simulation), simulation)
+        gains.append(gain)
+        weights.append(1 / uncertainty**2)
+    assert np.sum(weights) ** -0.5 < 0.01
+    assert np.average(gains, weights=weights) == pytest.approx(1, abs=0.02)
 
 
 @pytest.mark.parametrize("noise", [(1.0, 0.0), (4.0, 0.0), (0.5, 0.04)])
@@ -109,6 +134,18 @@ def test_sigma_is_honest(scene: str, noise: tuple[float, float], sound: str) -> 
             found, information = motion.along(axis)
             seen = information > 0
             assert 0.93 < np.sqrt(np.mean(found[seen] ** 2 * information[seen])) < 1.07
+
+
+def test_sigma_is_honest_in_dark_and_in_bright_rows() -> None:
+    """Shot noise: 0.5 + 0.1·I DN²."""
+    still = clip("silence", noise=(0.0, 0.0), bits=16, frames=1).frames[0] / (65535 / 255)
+    shaded = still * np.linspace(0.2, 1.0, 64)[:, None]
+    noise = np.sqrt(0.5 + 0.1 * shaded) * np.random.default_rng(1).standard_normal((120, *shaded.shape))
+    frames = np.rint(shaded + noise).clip(0, 255).astype(np.uint8)
+    motion = RowMotion().estimate(StoredFrames(frames, rate=60.0).sensor_frames(Shutter(line_delay=2e-4)))
+    found, information = motion.along(X)
+    for rows in (slice(0, 16), slice(24, 40), slice(48, 64)):
+        assert np.sqrt(np.mean((found**2 * information)[:, rows])) == pytest.approx(1, abs=0.05)
 
 
 def information_bound(simulation: Simulation) -> NDArray[np.float64]:
@@ -174,6 +211,19 @@ def test_flicker_is_no_motion(scene: str) -> None:
     motion = measure(silent)
     assert 0.9 < spread_of(motion, silent) < 1.07
     assert detect(motion, RowAverage().combine(motion)).verdict is Verdict.NO_SIGNAL
+
+
+def test_a_brighter_row_shows_no_larger_motion() -> None:
+    lamp = Flicker(frequency=30, depth=0.4)
+    simulation = clip(rms_px=0.05, flicker=lamp, contrast=0.25)
+    motion = measure(simulation)
+    found, information = motion.along(X)
+    truth = simulation.truth.displacement
+    truth = truth - truth.mean(axis=0)
+    light = lamp.light(motion.instants, 1e-4)
+    for where in (light > 1.2, light < 0.8):
+        weighted = (information * truth)[where]
+        assert weighted @ found[where] / (weighted @ truth[where]) == pytest.approx(1, abs=0.03)
 
 
 def test_silence_is_no_signal_and_sound_is() -> None:
@@ -275,10 +325,7 @@ def test_a_tiny_region_is_refused(region: Region) -> None:
         measure(clip(frames=10), region)
 
 
-@pytest.mark.parametrize(
-    "rows",
-    [13, 16, pytest.param(8, marks=pytest.mark.xfail(strict=True, raises=IndexError, reason="derivative needs 13"))],
-)
+@pytest.mark.parametrize("rows", [8, 13, 16])
 def test_the_smallest_region_is_measured(rows: int) -> None:
     simulation = clip(frames=30, rms_px=0.08)
     motion = measure(simulation, Region(0, 24, 192, rows))

@@ -10,7 +10,6 @@ import typer
 
 from vmforensics.cli.console import JsonOption, QuietOption, print_json
 from vmforensics.errors import OutputError, ParameterError
-from vmforensics.units import hertz, pixels, seconds
 
 _SCENE, _CAMERA, _FILE = "Scene and sound", "Camera", "File"  # groups of options
 
@@ -126,6 +125,7 @@ def simulate(
     from vmforensics.data import ReadoutDirection, Region, Shutter
     from vmforensics.testing import Camera, Flicker, write_clip, write_image_sequence, write_truth
     from vmforensics.testing import simulate as make
+    from vmforensics.units import hertz, pixels, seconds
 
     line_delay = _quantity("--row-time", seconds, row_time) or 0.0
     _check_shutter(shutter, line_delay)

@@ -152,9 +152,9 @@ class Motion:
 
         The maximum-likelihood direction u of a motion s(t)·u with s free: it maximises Σ ((uᵀb)² - uᵀMu)/(uᵀMu), where
         b = GᵀPv and M = GᵀPG are the normal equations of (dx, dy) at each sample. Every direction expects 0 under
-        noise alone, so noise that differs between x and y doesn't pull the axis; a hundredth of the largest
-        information is added to the denominator, so that a direction that can't be seen isn't chosen. Take slow
-        motion out first (`steadied`), or a sway decides.
+        noise alone, so noise that differs between x and y doesn't pull the axis; a ten-thousandth of the largest
+        information is added to the denominator, so that of directions that say the same the clearest is chosen.
+        Take slow motion out first (`steadied`), or a sway decides.
 
         Returns
         -------
@@ -170,7 +170,7 @@ class Motion:
         normal = gain @ response
         moment = (gain @ self.displacement[keep, :, :, None])[..., 0]
         strength = np.trace(normal, axis1=-2, axis2=-1)
-        floor = 0.01 * (strength.max(initial=0.0) or 1.0)
+        floor = 1e-4 * (strength.max(initial=0.0) or 1.0)
         fast = np.where(observed[..., None], moment, 0.0)
         angles = np.deg2rad(np.arange(-90.0, 90.0))
         units = np.stack([np.cos(angles), np.sin(angles)], axis=1)

