@@ -22,7 +22,6 @@ from vmforensics.data import (
     Signal,
     TimingVerdict,
 )
-from vmforensics.data.sway import Sway
 from vmforensics.errors import EvidenceMissing, RegionError, TimingError, TooFewFrames
 from vmforensics.testing import StoredFrames
 
@@ -387,9 +386,9 @@ class TestSway:
     @pytest.mark.parametrize("frames", [1, 2, 3])
     def test_a_few_frames_have_a_mean_and_no_path(self, frames: int) -> None:
         made = swaying(np.full((frames, 2), 0.4))
-        sway = Sway.of(made)
+        sway = made.sway()
         np.testing.assert_allclose(sway.at(made.frame_times), np.full((frames, 2), 0.4), atol=1e-6)
 
     def test_nothing_observed_has_no_sway(self) -> None:
         made = without(swaying(np.ones((20, 2))), slice(None))
-        assert not Sway.of(made).at(made.frame_times).any()
+        assert not made.sway().at(made.frame_times).any()

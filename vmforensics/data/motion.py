@@ -183,6 +183,35 @@ class Motion:
         x, y = units[int(np.argmax(score))]
         return float(x), float(y)
 
+    def frame_means(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Each frame's (x, y) by weighted least squares over its rows and channels, and the information in it.
+
+        Returns
+        -------
+        mean : ndarray [shape=(frames, 2), float64, px]
+        information : ndarray [shape=(frames,), float64, 1/px²]
+            0 for a frame without any observation.
+        """
+        frames, rows = self.observed.shape
+        response = self.response
+        gain = np.einsum("ca,frcd->frad", response, self.precision, dtype=np.float64)
+        normal = gain @ response
+        moment = np.zeros((frames, 2))
+        total = np.zeros((frames, 2, 2))
+        for row in range(rows):
+            seen = self.observed[:, row]
+            own = min(row, gain.shape[1] - 1)
+            moment += np.where(seen[:, None], np.einsum("fad,fd->fa", gain[:, own], self.displacement[:, row]), 0.0)
+            total += np.where(seen[:, None, None], normal[:, own], 0.0)
+        strength = np.trace(total, axis1=1, axis2=2)
+        ridge = 1e-6 * (strength.max(initial=0.0) or 1.0) * np.eye(2)
+        return np.asarray(np.linalg.solve(total + ridge, moment[..., None])[..., 0]), strength
+
+    def sway(self) -> Sway:
+        """The slow motion of the whole picture."""
+        middle = self.frame_times + float(self.row_offsets.mean())
+        return Sway.through(*self.frame_means(), middle, frame_rate=self.frame_rate)
+
     def steadied(self) -> tuple[Motion, Sway]:
         """Set the slow motion of the whole picture apart.
 
@@ -193,7 +222,7 @@ class Motion:
         Sway
             The slow motion.
         """
-        sway = Sway.of(self)
+        sway = self.sway()
         response = self.response
         displacement = self.displacement.copy()
         for row, offset in enumerate(self.row_offsets):
