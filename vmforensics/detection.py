@@ -191,7 +191,7 @@ def _tests(
             for x in (first, second)
         )
         frequency = np.fft.rfftfreq(length, 1 / rate)
-        keep = (frequency >= max(LOWEST, 2.5 * rate / length)) & (frequency <= 0.48 * rate)
+        keep = (frequency >= max(LOWEST, 2.5 * rate / length)) & (frequency <= 0.495 * rate)
         if not keep.any():
             continue
         a, b, frequency = a[:, keep], b[:, keep], frequency[keep]
