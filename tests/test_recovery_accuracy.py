@@ -77,6 +77,15 @@ def test_global_shutter(tmp_path, scene, sound, direction):
     assert found.axis_error < 10
 
 
+def test_stamps_that_matroska_rounded_to_milliseconds_cost_nothing(tmp_path):
+    """At 2200 frames/s two or three frames share a stamp, and nobody told the rate."""
+    found = Recovered(tmp_path, GLOBAL.replace("--container-fps 30", "--sound chirp:100-900"), "")
+    assert (found.result["clock"]["verdict"], found.result["clock"]["frame_rate_hz"]) == ("rounded", 2200)
+    assert found.result["clock"]["frames_missing_from_container"] == 0
+    assert found.correlation() > 0.99
+    assert found.gain() == pytest.approx(1, abs=0.02)
+
+
 @pytest.mark.parametrize(("scene", "sound"), [("print", "melody"), ("natural", "tone:440")])
 def test_rolling_shutter(tmp_path, scene, sound):
     found = Recovered(tmp_path, f"{ROLLING} --scene {scene} --sound {sound}", "--row-time 19us")

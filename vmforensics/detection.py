@@ -28,6 +28,7 @@ _AXES = 4  # independent directions that the axis was chosen from, on the same d
 _LEAST_SEGMENT = 16  # samples
 _LEAST_SEGMENTS = 8  # fewer can't agree by more than chance
 _LEAST_BINS = 4  # in a band
+_LAG = 0.25  # share of the travel between key frames that a codec's lag can amount to
 _LEAST_ROWS = 8  # for frames to have a pattern
 _LAGS = 60  # frames over which patterns are compared
 _LOUD = 0.01  # share of the loudest band's power that still counts as the signal's, not as what gaps spread of it
@@ -44,7 +45,7 @@ class _Finding:
 
 
 def detect(
-    motion: Motion, signal: Signal, *, inter_coded: bool = False, false_alarm_rate: float = FALSE_ALARM_RATE
+    motion: Motion, signal: Signal, *, key_interval: float = 0.0, false_alarm_rate: float = FALSE_ALARM_RATE
 ) -> Detection:
     """Test whether the two halves of a motion share a signal.
 
@@ -57,9 +58,11 @@ def detect(
         What was measured, with channels marked as half 0 and half 1.
     signal
         The combined signal: its axis and time line. The picture's sway is taken out of both halves.
-    inter_coded
-        Whether the codec predicts frames from one another. It then repeats its errors from frame to frame, and what
-        several frames of a rolling shutter repeat counts once; a faint steady tone can be missed for that.
+    key_interval : float, s
+        Mean time between the key frames of a lossy codec that predicts frames from one another; 0 for any other. Such
+        a codec repeats its errors from frame to frame: what several frames of a rolling shutter repeat counts once (a
+        faint steady tone can be missed for that). And it lags behind a moving picture until the next key frame: what
+        is no larger than such a lag gets no verdict.
     false_alarm_rate
         Probability of the verdict `signal` on a clip without any common motion.
 
@@ -82,7 +85,7 @@ def detect(
     grids = [half.onto_grid(signal.axis, start=signal.start, rate=signal.rate, size=size) for half in halves]
     seen = grids[0].observed & grids[1].observed
     first, second = (np.where(seen, grid.samples, 0.0) for grid in grids)
-    fresh = _fresh_share(halves[0], halves[1], signal.axis) if inter_coded else 1.0
+    fresh = _fresh_share(halves[0], halves[1], signal.axis) if key_interval else 1.0
     findings = list(_tests(first, second, seen, signal.rate, fresh))
     if not findings:
         return _undetermined("the clip is too short to compare the halves", false_alarm_rate)
@@ -98,6 +101,14 @@ def detect(
             None,
             f"no motion beyond noise is common to the two halves of the region ({shown})",
         )
+    travel = _travel(motion, signal.axis) * key_interval
+    size_found = float(np.sqrt(max(np.mean(first * second), 0.0)))
+    if travel * _LAG > size_found:
+        return _undetermined(
+            f"the picture travels {travel:.2g} px from key frame to key frame, and the codec lags behind it; the common "
+            f"motion of {size_found:.2g} px RMS may be no more than that",
+            false_alarm_rate,
+        )
     sure = [f for f in findings if f.p_value * tests <= false_alarm_rate]
     narrow = [f for f in sure if f.band[1] < 2 * f.band[0]] or [best]
     loudest = max(narrow, key=lambda finding: finding.power)
@@ -112,6 +123,13 @@ def detect(
         f"the two halves of the region share a motion ({shown}), the strongest at {low:.0f}-{high:.0f} Hz; "
         "whether it is sound is for the analyst to judge",
     )
+
+
+def _travel(motion: Motion, axis: tuple[float, float]) -> float:
+    """RMS speed of the picture's slow motion along an axis, px/s."""
+    times = motion.frame_times
+    path = motion.sway().along(axis, times)
+    return float(np.sqrt(np.mean((np.diff(path) / np.diff(times)) ** 2))) if len(times) > 1 else 0.0
 
 
 def _undetermined(reason: str, false_alarm_rate: float) -> Detection:

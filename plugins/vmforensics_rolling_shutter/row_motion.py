@@ -22,7 +22,7 @@ _FIRST_ORDER = 0.05  # px of motion up to which the linearisation is exact enoug
 _SPAN = 15  # rows over which a row's place is averaged: sound hardly moves on in so short a time
 _EDGE_ROWS = 8  # rows at the top and bottom whose derivatives are less exact than a sway asks for
 _FOLLOWED = 1.0  # px of frame motion beyond which the series diverges
-_RANGE = 0.45  # px of frame motion beyond which the series' remainder can pass for a faint sound
+_RANGE = 0.35  # px of frame motion beyond which the series' remainder can pass for a faint sound
 
 
 class RowMotionParams(StageParams):

@@ -9,7 +9,7 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -53,11 +53,10 @@ def vmf() -> Callable[..., Answer]:
 def shell() -> Callable[..., subprocess.Popen[str]]:
     """Starts a command in a process of its own, as a shell does; the caller waits for it."""
 
-    def start(*arguments: object, cwd: Path | None = None, path: Path | None = None) -> subprocess.Popen[str]:
+    def start(*arguments: object, path: Path | None = None, before: Sequence[str] = ()) -> subprocess.Popen[str]:
         environment = os.environ | ({"PYTHONPATH": str(path)} if path else {})
         return subprocess.Popen(
-            [Path(sys.executable).with_name("vmforensics"), *map(str, arguments)],
-            cwd=cwd,
+            [*before, Path(sys.executable).with_name("vmforensics"), *map(str, arguments)],
             env=environment,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,

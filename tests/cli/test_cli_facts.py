@@ -278,3 +278,21 @@ def test_the_python_api_is_light_to_import():
         assert getattr(vmforensics, name) is not None
     with pytest.raises(AttributeError, match="no attribute 'recover'"):
         vmforensics.recover  # noqa: B018
+
+
+def test_a_closed_pipe_ends_a_command_quietly(shell, clip):
+    with shell("info", clip, "--json") as process:
+        process.stdout.close()
+        err = process.stderr.read()
+    assert (process.returncode, err) == (141, "")
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="there is no /dev/full here")
+def test_facts_that_can_t_be_written_are_no_success():
+    program = Path(sys.executable).with_name("vmforensics")
+    with Path("/dev/full").open("w") as full:
+        process = subprocess.run(
+            [program, "plugins", "list", "--json"], stdout=full, stderr=subprocess.PIPE, text=True, check=False
+        )
+    assert process.returncode == 30
+    assert process.stderr == "error: the output can't be written: No space left on device\n"

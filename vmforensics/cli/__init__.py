@@ -31,7 +31,7 @@ class _Commands(TyperGroup):
     """The commands; an interrupted one says so, and ends with the exit code that shells know it by."""
 
     def invoke(self, ctx: Any) -> Any:
-        """Run a command; typer would end silently with 130, whatever the signal."""
+        """Run a command; left to typer, every signal would be a silent 130, and a closed pipe a 1."""
         try:
             return super().invoke(ctx)
         except KeyboardInterrupt as stop:
@@ -39,6 +39,9 @@ class _Commands(TyperGroup):
             _tell_notes(stop)
             name = getattr(stop, "signal_name", "SIGINT")  # SIGTERM and SIGHUP come as a subclass
             sys.exit(128 + signal.Signals[name])
+        except BrokenPipeError:
+            _give_up_output()
+            sys.exit(128 + signal.SIGPIPE)
 
 
 app = typer.Typer(
@@ -79,6 +82,11 @@ def _tell(label: str, text: str) -> None:
     typer.echo(label + "\n".join(printable(line) for line in text.split("\n")), err=True)
 
 
+def _give_up_output() -> None:
+    """Have what is still to be written on standard output go nowhere, or Python would try again at its end."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
 def _tell_notes(error: BaseException) -> None:
     for note in getattr(error, "__notes__", []):
         _tell("note:  ", note)
@@ -97,7 +105,7 @@ def main() -> NoReturn:
     except OSError as error:
         if error.errno != errno.ENOSPC:
             raise
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # what is left to be written can't be
+        _give_up_output()
         _tell("error: ", f"the output can't be written: {error.strerror}")
         sys.exit(OutputError.exit_code)
     sys.exit(0)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Annotated, Any, Self
 
@@ -12,6 +13,10 @@ import typer
 if TYPE_CHECKING:
     from rich.progress import Progress, TaskID
 
+# Paths are `readable=False` for typer: whether one can be read is the program's to find out, with its own exit code.
+ClipArgument = Annotated[
+    Path, typer.Argument(help="A video file, or a folder of pictures.", metavar="CLIP", readable=False)
+]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print the facts as JSON.")]
 QuietOption = Annotated[bool, typer.Option("--quiet", "-q", help="Print nothing but errors.")]
 

@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 from collections import Counter
-from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
-from vmforensics.cli.console import Console, JsonOption, QuietOption, print_json, printable
+from vmforensics.cli.console import ClipArgument, Console, JsonOption, QuietOption, print_json, printable
 
 
 def info(
-    clip: Annotated[Path, typer.Argument(help="A video file, or a folder of pictures.", metavar="CLIP")],
+    clip: ClipArgument,
     *,
     decode: Annotated[
         bool, typer.Option(help="Decode every frame: frame types, losses, the digest of the luma.")

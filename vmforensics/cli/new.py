@@ -11,7 +11,7 @@ from vmforensics.cli.console import JsonOption, QuietOption, print_json
 
 
 def new(
-    case_dir: Annotated[Path, typer.Argument(help="Folder for the case.", metavar="CASE_DIR")],
+    case_dir: Annotated[Path, typer.Argument(help="Folder for the case.", metavar="CASE_DIR", readable=False)],
     *,
     as_json: JsonOption = False,
     quiet: QuietOption = False,

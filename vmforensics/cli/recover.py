@@ -7,14 +7,15 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from vmforensics.cli.console import Console, JsonOption, QuietOption, print_json, printable
+from vmforensics.cli.console import ClipArgument, Console, JsonOption, QuietOption, print_json, printable
 from vmforensics.errors import CaseError, TimingError, UnknownPlugin
 
 if TYPE_CHECKING:
     from vmforensics.recovery import Outcome
 
 OutOption = Annotated[
-    Path | None, typer.Option("--out", "-o", help="Folder to make for the run; it must not hold anything yet.")
+    Path | None,
+    typer.Option("--out", "-o", help="Folder to make for the run; it must not hold anything yet.", readable=False),
 ]
 NoPluginOption = Annotated[
     list[str] | None, typer.Option("--plugin", "-p", help="no:NAME leaves a plugin out.", metavar="no:NAME")
@@ -24,7 +25,7 @@ _LEAST_AUDIBLE_RATE = 40.0  # frames/s; slower footage shows nothing above 20 Hz
 
 
 def recover(
-    clip: Annotated[Path, typer.Argument(help="A video file, or a folder of pictures.", metavar="CLIP")],
+    clip: ClipArgument,
     *,
     capture_fps: Annotated[
         str | None, typer.Option(help="Frames per second as filmed; high-speed files claim 30.", metavar="HZ")

@@ -12,7 +12,7 @@ from vmforensics.cli.recover import NoPluginOption, OutOption, registry_without,
 
 
 def run(
-    case: Annotated[Path, typer.Argument(help="The case file (YAML).", metavar="CASE.yaml")],
+    case: Annotated[Path, typer.Argument(help="The case file (YAML).", metavar="CASE.yaml", readable=False)],
     *,
     out: OutOption = None,
     plugin: NoPluginOption = None,

@@ -19,7 +19,9 @@ _Number = TypeVar("_Number", int, float)
 def simulate(
     out: Annotated[
         Path,
-        typer.Argument(help="Clip to write (.mkv, .mp4, .mov, .avi), or a folder for PNG pictures.", metavar="OUT"),
+        typer.Argument(
+            help="Clip to write (.mkv, .mp4, .mov, .avi), or a folder for PNG pictures.", metavar="OUT", readable=False
+        ),
     ],
     *,
     scene: Annotated[
@@ -104,7 +106,8 @@ def simulate(
         str | None, typer.Option(help="Frame rate the file claims, if not the true one.", rich_help_panel=_FILE)
     ] = None,
     truth: Annotated[
-        Path | None, typer.Option(help="Folder for the truth; OUT.truth by default.", rich_help_panel=_FILE)
+        Path | None,
+        typer.Option(help="Folder for the truth; OUT.truth by default.", rich_help_panel=_FILE, readable=False),
     ] = None,
     seed: Annotated[int, typer.Option(help="Of texture, voice and noise.")] = 0,
     as_json: JsonOption = False,

@@ -19,7 +19,7 @@ _ENDED = {
 
 
 def verify(
-    run_dir: Annotated[Path, typer.Argument(help="The run folder.", metavar="RUN_DIR")],
+    run_dir: Annotated[Path, typer.Argument(help="The run folder.", metavar="RUN_DIR", readable=False)],
     *,
     evidence: Annotated[bool, typer.Option(help="Read the evidence too.")] = True,
     as_json: JsonOption = False,

@@ -61,7 +61,8 @@ class FrameStream(ABC):
         Frame rate that the container claims.
     facts : mapping
         What is known of the file (container, codec, pixel format, colour range, rotation ...), JSON values.
-        `inter_coded` says whether a lossy codec predicts frames from one another: detection is stricter then.
+        `inter_coded` says whether a lossy codec predicts frames from one another, `keyframes` how many it doesn't:
+        detection is stricter then.
     complaints : list of str
         What the decoder had to say during the passes so far; empty where it was content.
     """

@@ -181,6 +181,14 @@ def _saying_where(ledger: Ledger) -> Iterator[None]:
         raise
 
 
+def _key_interval(stream: FrameStream, rate: float) -> float:
+    """Mean time between key frames (s) where the source says that a lossy codec predicts frames; else 0."""
+    keys = stream.facts.get("keyframes")
+    if stream.facts.get("inter_coded") is not True:
+        return 0.0
+    return stream.frame_count / (keys if isinstance(keys, int) and keys > 0 else 1) / rate
+
+
 def _setting(registry: Registry) -> dict[str, Any]:
     """What the run's first ledger entry says of programs and plugins."""
     return {
@@ -343,7 +351,7 @@ class _Journey:
         """Ask whether there is anything in it."""
         plan = self._plan
         with self._ledger.step("detect") as record:
-            detection = detect(motion, signal, inter_coded=stream.facts.get("inter_coded") is True)
+            detection = detect(motion, signal, key_interval=_key_interval(stream, motion.frame_rate))
             record["detection"] = {
                 "verdict": detection.verdict.value,
                 "p_value": detection.p_value,
