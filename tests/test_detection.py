@@ -41,14 +41,20 @@ def noisy(seed: int, *, rolling: bool, sound: Sound | None = None, frames: int =
     )
 
 
-def judged(motion: Motion, *, rate: float | None = None, false_alarm_rate: float = FALSE_ALARM_RATE) -> Detection:
+def judged(
+    motion: Motion,
+    *,
+    rate: float | None = None,
+    false_alarm_rate: float = FALSE_ALARM_RATE,
+    key_interval: float = 0.0,
+) -> Detection:
     """The verdict on a motion combined along its own axis, as a run makes it."""
     rate = rate or (2000.0 if len(motion.row_offsets) > 1 else motion.frame_rate)
     axis = motion.steadied()[0].principal_axis()
     start = float(motion.instants.min())
     size = int((motion.instants.max() - start) * rate) + 1
     signal = motion.onto_grid(axis, start=start, rate=rate, size=size)
-    return detect(motion, signal, false_alarm_rate=false_alarm_rate)
+    return detect(motion, signal, key_interval=key_interval, false_alarm_rate=false_alarm_rate)
 
 
 def tone(level: float, frequency: float = 310.0) -> Sound:
@@ -202,3 +208,34 @@ def test_many_missing_frames_neither_hide_a_sound_nor_feign_one() -> None:
         motion = noisy(4, rolling=False, sound=sound)
         displacement = np.where(lost[..., None], 0, motion.displacement)
         assert judged(replace(motion, observed=~lost, displacement=displacement)).verdict is verdict
+
+
+def test_a_codec_that_repeats_frames_turns_a_steady_tone_into_doubt_not_silence() -> None:
+    moved = noisy(1, rolling=True, sound=tone(0.03))
+    assert judged(moved).verdict is Verdict.SIGNAL
+    found = judged(moved, key_interval=0.5)
+    assert found.verdict is Verdict.UNDETERMINED
+    assert "repeat" in found.reason
+
+
+@pytest.mark.parametrize("level", [0.01, 0.03])
+def test_a_sound_is_not_called_silence_for_the_codec_that_carried_it(level: float) -> None:
+    assert judged(noisy(1, rolling=True, sound=hiss(level)), key_interval=0.5).verdict is not Verdict.NO_SIGNAL
+
+
+@pytest.mark.parametrize(("drift", "verdict"), [(0.0, Verdict.SIGNAL), (1.0, Verdict.UNDETERMINED)])
+def test_what_a_codec_could_lag_behind_a_drift_gets_no_verdict(drift: float, verdict: Verdict) -> None:
+    """A tone of 0.02 px, in a picture that travels 0.25 px from key frame to key frame."""
+    moved = noisy(1, rolling=False, sound=lambda t: tone(0.02)(t) + drift * t)
+    found = judged(moved, key_interval=0.25)
+    assert found.verdict is verdict
+    assert judged(moved).verdict is Verdict.SIGNAL
+    assert not drift or "lag" in found.reason
+
+
+def test_repeated_noise_is_no_signal_of_an_inter_coded_clip() -> None:
+    """Each frame's rows read what they read four frames before, as key and predicted frames in turn would."""
+    motion = noisy(3, rolling=True)
+    again = np.tile(motion.displacement[:4], (15, 1, 1))
+    found = judged(replace(motion, displacement=again), key_interval=0.5)
+    assert found.verdict is not Verdict.SIGNAL

@@ -28,7 +28,7 @@ _AXES = 4  # independent directions that the axis was chosen from, on the same d
 _LEAST_SEGMENT = 16  # samples
 _LEAST_SEGMENTS = 8  # fewer can't agree by more than chance
 _LEAST_BINS = 4  # in a band
-_LAG = 0.25  # share of the travel between key frames that a codec's lag can amount to
+_LAG = 0.5  # share of the travel between key frames that a codec's lag can amount to
 _LEAST_ROWS = 8  # for frames to have a pattern
 _LAGS = 60  # frames over which patterns are compared
 _LOUD = 0.01  # share of the loudest band's power that still counts as the signal's, not as what gaps spread of it
@@ -60,8 +60,8 @@ def detect(
         The combined signal: its axis and time line. The picture's sway is taken out of both halves.
     key_interval : float, s
         Mean time between the key frames of a lossy codec that predicts frames from one another; 0 for any other. Such
-        a codec repeats its errors from frame to frame: what several frames of a rolling shutter repeat counts once (a
-        faint steady tone can be missed for that). And it lags behind a moving picture until the next key frame: what
+        a codec repeats its errors from frame to frame: what several frames of a rolling shutter repeat counts once, and
+        where that decides there is no verdict. And it lags behind a moving picture until the next key frame: what
         is no larger than such a lag gets no verdict.
     false_alarm_rate
         Probability of the verdict `signal` on a clip without any common motion.
@@ -93,6 +93,14 @@ def detect(
     tests = _AXES * len(findings)
     p_value = min(1.0, max(best.p_value * tests, LEAST_P))
     shown = f"p = {p_value:.2g}" if p_value > LEAST_P else f"p < {LEAST_P:.0e}"
+    if p_value > false_alarm_rate and fresh < 1:
+        plain = list(_tests(first, second, seen, signal.rate, 1.0))
+        if min(finding.p_value for finding in plain) * tests <= false_alarm_rate:
+            return _undetermined(
+                "the two halves of the region share a pattern, but the frames repeat one another so much that the "
+                "codec's repeated errors can't be told from a steady tone",
+                false_alarm_rate,
+            )
     if p_value > false_alarm_rate:
         return Detection(
             Verdict.NO_SIGNAL,
@@ -101,14 +109,15 @@ def detect(
             None,
             f"no motion beyond noise is common to the two halves of the region ({shown})",
         )
-    travel = _travel(motion, signal.axis) * key_interval
-    size_found = float(np.sqrt(max(np.mean(first * second), 0.0)))
-    if travel * _LAG > size_found:
-        return _undetermined(
-            f"the picture travels {travel:.2g} px from key frame to key frame, and the codec lags behind it; the common "
-            f"motion of {size_found:.2g} px RMS may be no more than that",
-            false_alarm_rate,
-        )
+    if key_interval:
+        travel = _travel(motion, signal.axis, key_interval)
+        found = float(np.sqrt(max(np.cov(first, second)[0, 1], 0.0)))
+        if _LAG * travel > found:
+            return _undetermined(
+                f"the picture travels {travel:.2g} px from key frame to key frame, and an inter-coding codec lags "
+                f"behind it; the common motion of {found:.2g} px RMS may be no more than that lag",
+                false_alarm_rate,
+            )
     sure = [f for f in findings if f.p_value * tests <= false_alarm_rate]
     narrow = [f for f in sure if f.band[1] < 2 * f.band[0]] or [best]
     loudest = max(narrow, key=lambda finding: finding.power)
@@ -125,11 +134,12 @@ def detect(
     )
 
 
-def _travel(motion: Motion, axis: tuple[float, float]) -> float:
-    """RMS speed of the picture's slow motion along an axis, px/s."""
+def _travel(motion: Motion, axis: tuple[float, float], interval: float) -> float:
+    """RMS distance (px) that the picture's slow motion covers along an axis in an interval (s), or the whole clip."""
     times = motion.frame_times
+    step = int(np.clip(round(interval * motion.frame_rate), 1, max(len(times) - 1, 1)))
     path = motion.sway().along(axis, times)
-    return float(np.sqrt(np.mean((np.diff(path) / np.diff(times)) ** 2))) if len(times) > 1 else 0.0
+    return float(np.sqrt(np.mean((path[step:] - path[:-step]) ** 2))) if len(times) > 1 else 0.0
 
 
 def _undetermined(reason: str, false_alarm_rate: float) -> Detection:

@@ -62,7 +62,7 @@ class TestEvidence:
         for name in ("b.png", "a.png", ".hidden"):
             (tmp_path / name).write_bytes(b"x")
         (tmp_path / "sub").mkdir()
-        assert [p.name for p in Evidence(tmp_path).files()] == ["a.png", "b.png"]
+        assert [p.name for p in Evidence(tmp_path).files()] == [".hidden", "a.png", "b.png"]
         assert Evidence(tmp_path / "a.png").files() == (tmp_path / "a.png",)
 
     @pytest.mark.parametrize("name", ["missing.mp4", "null\0.mp4", "a.png/b.mp4"])

@@ -42,6 +42,8 @@ def verify(
     elif not quiet:
         typer.echo(f"{run_dir}: the run {_ENDED[found.status]}; {found.entries} ledger entries, {found.files} files, "
                    f"{found.exhibits} exhibit(s) read")  # fmt: skip
+        for path in found.evidence_read:
+            typer.echo(f"evidence read: {printable(path)}")
         for finding in found.findings:
             typer.echo(f"  {finding.kind.value}: {printable(finding.where)}: {printable(finding.message)}")
         typer.echo("everything is as the run left it" if found.ok else f"{len(found.findings)} deviation(s)")

@@ -25,7 +25,7 @@ from vmforensics.custody.ledger import (
 from vmforensics.custody.manifest import MANIFEST_NAME, scan_manifest
 from vmforensics.custody.run_folder import PARTIAL_PREFIX
 from vmforensics.data import Evidence
-from vmforensics.errors import CustodyError, EvidenceMissing
+from vmforensics.errors import CustodyError, EvidenceMissing, EvidenceUnreadable
 
 _LIMITS = (
     "The folder is tamper-evident to a point: somebody who can rewrite all of it can rebuild the ledger, the manifest "
@@ -110,6 +110,8 @@ class Verification:
         Files of the run folder whose digests were computed.
     exhibits : int
         Exhibits whose digests were computed.
+    evidence_read : tuple of str
+        Where they were found: at their places relative to the run folder or, where there is nothing, where they were.
     limits : tuple of str
         What this verification can't tell.
     """
@@ -121,6 +123,7 @@ class Verification:
     entries: int
     files: int
     exhibits: int
+    evidence_read: tuple[str, ...]
     limits: tuple[str, ...]
 
     @property
@@ -168,6 +171,7 @@ class _Examination:
         self._findings: list[Finding] = []
         self._files = 0
         self._exhibits = 0
+        self._evidence_read: list[str] = []
 
     def verdict(self, *, evidence: bool) -> Verification:
         names = self._regular_files()
@@ -185,6 +189,7 @@ class _Examination:
             entries=entries,
             files=self._files,
             exhibits=self._exhibits,
+            evidence_read=tuple(self._evidence_read),
             limits=_LIMITS if evidence else (*_LIMITS, _EVIDENCE_UNSEEN),
         )
 
@@ -359,10 +364,11 @@ class _Examination:
     def _examine(self, path: Path, name: str) -> EvidenceDigest | None:
         try:
             digest = digest_evidence(Evidence(path), progress=self._progress)
-        except EvidenceMissing as error:
+        except (EvidenceMissing, EvidenceUnreadable) as error:
             self._found(FindingKind.UNREADABLE, name, f"the evidence can't be read: {shown(error.message)}")
             return None
         self._exhibits += 1
+        self._evidence_read.append(str(path))
         return digest
 
     def _locate(self, recorded: Mapping[str, Any]) -> Path | None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from vmforensics.errors import EvidenceMissing
+from vmforensics.errors import EvidenceMissing, EvidenceUnreadable
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,17 +24,23 @@ class Evidence:
     id: str = "E1"
 
     def files(self) -> tuple[Path, ...]:
-        """The files the exhibit is made of: itself, or the folder's files in name order.
+        """The files the exhibit is made of: itself, or all files of the folder, hidden ones too, in name order.
 
         Raises
         ------
         EvidenceMissing
             The path isn't there, or may not be read.
+        EvidenceUnreadable
+            It is a pipe or a device.
         """
         try:
             if self.path.is_dir():
-                found = sorted(p for p in self.path.iterdir() if p.is_file() and not p.name.startswith("."))
+                found = sorted(p for p in self.path.iterdir() if p.is_file())
                 return tuple(found)
+            if self.path.exists() and not self.path.is_file():  # a pipe would block, a device never end
+                raise EvidenceUnreadable(
+                    f"{self.path}: it is neither a file nor a folder", hint="hand in the recording itself"
+                )
             with self.path.open("rb"):
                 return (self.path,)
         except FileNotFoundError as error:

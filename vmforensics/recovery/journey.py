@@ -27,7 +27,7 @@ from vmforensics.errors import DigestMismatch, OutputError, TimingError
 from vmforensics.plugins import Registry
 from vmforensics.recovery import guard
 from vmforensics.recovery.plan import Plan, plan_case
-from vmforensics.recovery.summary import describe_clock, describe_signal, notches, summarise, to_json
+from vmforensics.recovery.summary import describe_clock, describe_signal, notches, shutter_warnings, summarise, to_json
 from vmforensics.recovery.watch import Unwatched, Watcher
 from vmforensics.report import render_report
 from vmforensics.stages import Stage
@@ -293,6 +293,14 @@ class _Journey:
                     f"a readout of {readout * 1e3:.2f} ms doesn't fit into a frame of {1e3 / clock.rate:.2f} ms",
                     hint="the row time or the frame rate is wrong; the row time is the readout divided by the rows",
                 )
+            exposure = frames.shutter.exposure or 0.0
+            if exposure > _LARGEST_READOUT / clock.rate:
+                raise TimingError(
+                    f"an exposure of {exposure * 1e3:.2f} ms doesn't fit into a frame of {1e3 / clock.rate:.2f} ms",
+                    hint="the exposure or the frame rate is wrong",
+                )
+        for warning in shutter_warnings(frames):
+            self._warn(warning)
         return frames
 
     def estimate(self, frames: SensorFrames) -> Motion:

@@ -17,6 +17,8 @@ from vmforensics.recovery.plan import Plan
 RESULT_FORMAT = "vmforensics-result/1"
 _PHASE_ERROR = 0.05  # cycles; a row-time error may shift a component by this much before its waveform is distrusted
 _LISTED_NOTCHES = 64
+_LEAST_DUTY = 0.3  # share of the time that rows are read out, below which little more than tones survives
+_WORST_ROW_TIME = 0.003  # relative uncertainty beyond which the row time spoils the sound
 
 
 def to_json(content: dict[str, Any]) -> bytes:
@@ -55,6 +57,27 @@ def describe_signal(signal: Signal) -> dict[str, Any]:
 def notches(frame_rate: float, rate: float) -> tuple[float, ...]:
     """Multiples of the frame rate up to half the signal's rate: identical in every frame, they go with the template."""
     return tuple(frame_rate * k for k in range(1, int(rate / 2 / frame_rate) + 1))
+
+
+def shutter_warnings(frames: SensorFrames) -> list[str]:
+    """What is doubtful about a rolling shutter's timing, or costs much of the sound."""
+    shutter, rate = frames.shutter, frames.clock.rate
+    if not shutter.is_rolling:
+        return []
+    warnings = []
+    duty = shutter.line_delay * frames.rows * rate
+    if duty < _LEAST_DUTY:
+        warnings.append(
+            f"the region's rows are read out in {100 * duty:.2g} % of the time; the rest of the sound isn't observed "
+            "and can hardly be filled in: take a region with more sensor rows, and check the row time"
+        )
+    uncertainty = shutter.line_delay_uncertainty or 0.0
+    if uncertainty > _WORST_ROW_TIME * shutter.line_delay:
+        warnings.append(
+            f"the row time is known to {100 * uncertainty / shutter.line_delay:.2g} % only; beyond "
+            f"{trusted_up_to(shutter, frames.rows) or 0:.3g} Hz the waveform can't be trusted"
+        )
+    return warnings
 
 
 def trusted_up_to(shutter: Shutter, rows: int) -> float | None:
