@@ -69,7 +69,8 @@ def detect(
     Returns
     -------
     Detection
-        `undetermined` where the estimator made no halves or doubts what it measured, or where the clip is too short.
+        `undetermined` where the estimator made no halves or doubts what it measured, where the clip is too short, or
+        where the codec could have made what was found.
 
     Notes
     -----

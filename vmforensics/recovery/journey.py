@@ -83,14 +83,15 @@ def run_case(
         What went wrong; a run that had begun leaves a ledger that says so.
     """
     case_file = case if isinstance(case, CaseFile) else read_case(Path(case))
-    plans = plan_case(case_file, registry or Registry())
+    registry, watcher = registry or Registry(), watcher or Unwatched()
+    plans = plan_case(case_file, registry)
     evidence = [plan.evidence.path for plan in plans]
     base = Path(out) if out is not None else next_run_folder(case_file.path.parent / "runs", evidence=evidence)
     if len(plans) == 1:
-        return [carry_out(plans[0], base, watcher or Unwatched(), registry or Registry())]
+        return [carry_out(plans[0], base, watcher, registry)]
     if out is not None:
         RunFolder.create(base, evidence=evidence)
-    return [carry_out(plan, base / plan.name, watcher or Unwatched(), registry or Registry()) for plan in plans]
+    return [carry_out(plan, base / plan.name, watcher, registry) for plan in plans]
 
 
 def recover_clip(
@@ -139,11 +140,12 @@ def recover_clip(
         region=region,
     )
     case_file = parse_case(dump_case(case, leave_out_defaults=True))
-    plan = plan_case(case_file, registry or Registry())[0]
+    registry = registry or Registry()
+    plan = plan_case(case_file, registry)[0]
     base = Path(out) if out is not None else None
     if base is None:
         base = next_run_folder(Path("casefiles") / clip.absolute().stem / "runs", evidence=[plan.evidence.path])
-    return carry_out(plan, base, watcher or Unwatched(), registry or Registry())
+    return carry_out(plan, base, watcher or Unwatched(), registry)
 
 
 def carry_out(plan: Plan, path: Path, watcher: Watcher, registry: Registry) -> Outcome:
