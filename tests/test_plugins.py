@@ -13,6 +13,7 @@ import pytest
 
 from vmforensics.errors import ParameterError, PluginError, UnknownPlugin
 from vmforensics.plugins import Registry
+from vmforensics.stages import KINDS
 
 HEAD = """
 from pydantic import Field
@@ -217,7 +218,12 @@ def test_the_shipped_stages_are_registered_by_entry_point_as_a_strangers_are() -
         ("frame_source", "video", "media"),
         ("frame_source", "image-sequence", "media"),
         ("motion_estimator", "local-phase", "global-shutter"),
+        ("motion_estimator", "row-intensity", "rolling-shutter"),
         ("motion_estimator", "row-motion", "rolling-shutter"),
+        ("motion_estimator", "row-phase", "rolling-shutter"),
+        ("signal_combiner", "band-limited", "rolling-shutter"),
+        ("signal_combiner", "janssen", "rolling-shutter"),
+        ("denoiser", "line-remover", "denoise"),
         ("signal_combiner", "aligned-sum", "global-shutter"),
         ("signal_combiner", "autoregressive", "rolling-shutter"),
         ("signal_combiner", "row-average", "rolling-shutter"),
@@ -226,6 +232,11 @@ def test_the_shipped_stages_are_registered_by_entry_point_as_a_strangers_are() -
         ("exporter", "wav", "media"),
         ("exporter", "spectrogram", "media"),
         ("exporter", "arrays", "media"),
+        ("row_time_calibrator", "camera-profile", "rolling-shutter"),
+        ("row_time_calibrator", "known-light", "rolling-shutter"),
+        ("row_time_calibrator", "mains-flicker", "rolling-shutter"),
+        ("row_time_calibrator", "telemetry", "rolling-shutter"),
+        ("row_time_calibrator", "tonal-sound", "rolling-shutter"),
     }
     project = tomllib.loads((Path(__file__).parents[1] / "pyproject.toml").read_text())["project"]
     declared = project["entry-points"]["vmforensics"]
@@ -234,7 +245,7 @@ def test_the_shipped_stages_are_registered_by_entry_point_as_a_strangers_are() -
         assert r.provider.version == project["version"]
     assert [k.stage.kind for k in registry.stages()] == sorted(
         (k.stage.kind for k in registry.stages()),
-        key=["frame_source", "motion_estimator", "signal_combiner", "denoiser", "exporter"].index,
+        key=[kind.kind for kind in KINDS].index,
     )
 
 

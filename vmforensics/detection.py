@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from vmforensics.data import Detection, Motion, Signal, Verdict
+from vmforensics.data import DISPLACEMENT, Detection, Motion, Signal, Verdict
 
 FALSE_ALARM_RATE = 0.01
 """Share of soundless clips on which the test may say `signal`."""
@@ -90,6 +90,12 @@ def detect(
     findings = list(_tests(first, second, seen, signal.rate, fresh))
     if not findings:
         return _undetermined("the clip is too short to compare the halves", false_alarm_rate)
+    moving = motion.quantity == DISPLACEMENT
+    subject, meaning = (
+        ("motion", "whether it is sound is for the analyst to judge")
+        if moving
+        else (f"signal in {motion.quantity.name}", "it tells of the light, and is not sound")
+    )
     best = min(findings, key=lambda finding: finding.p_value)
     tests = _AXES * len(findings)
     p_value = min(1.0, max(best.p_value * tests, LEAST_P))
@@ -108,9 +114,9 @@ def detect(
             p_value,
             false_alarm_rate,
             None,
-            f"no motion beyond noise is common to the two halves of the region ({shown})",
+            f"no {subject} beyond noise is common to the two halves of the region ({shown})",
         )
-    if key_interval:
+    if key_interval and moving:
         travel = _travel(motion, signal.axis, key_interval)
         found = float(np.sqrt(max(np.cov(first, second)[0, 1], 0.0)))
         if _LAG * travel > found:
@@ -130,8 +136,8 @@ def detect(
         p_value,
         false_alarm_rate,
         extent,
-        f"the two halves of the region share a motion ({shown}), the strongest at {low:.0f}-{high:.0f} Hz; "
-        "whether it is sound is for the analyst to judge",
+        f"the two halves of the region share a {subject} ({shown}), the strongest at {low:.0f}-{high:.0f} Hz; "
+        f"{meaning}",
     )
 
 

@@ -1,4 +1,4 @@
-"""The hooks a plugin may implement: one a stage, each returning the stage classes it provides.
+"""The hooks a plugin may implement: one a kind of stage, each returning the stage classes it provides.
 
 from vmforensics.hookspecs import hookimpl
 
@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import pluggy
 
-from vmforensics.stages import Denoiser, Exporter, FrameSource, MotionEstimator, SignalCombiner
+from vmforensics.stages import Denoiser, Exporter, FrameSource, MotionEstimator, RowTimeCalibrator, SignalCombiner
 
 ENTRY_POINT_GROUP = "vmforensics"
 """Entry point group by which installed plugins are found."""
@@ -44,3 +44,8 @@ def vmforensics_denoisers() -> list[type[Denoiser]]:  # type: ignore[empty-body]
 @hookspec
 def vmforensics_exporters() -> list[type[Exporter]]:  # type: ignore[empty-body]
     """Return classes that write results."""
+
+
+@hookspec
+def vmforensics_row_time_calibrators() -> list[type[RowTimeCalibrator]]:  # type: ignore[empty-body]
+    """Return classes that find the row time of a rolling shutter."""

@@ -20,9 +20,9 @@ from pydantic import ValidationError
 
 from vmforensics import hookspecs
 from vmforensics.errors import ParameterError, PluginError, UnknownPlugin
-from vmforensics.stages import STAGES, Stage, StageParams
+from vmforensics.stages import KINDS, Stage, StageParams
 
-_HOOKS = {kind.kind: f"vmforensics_{kind.kind}s" for kind in STAGES}
+_HOOKS = {kind.kind: f"vmforensics_{kind.kind}s" for kind in KINDS}
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,7 +150,7 @@ class Registry:
         self.providers.append(provider)
 
     def _checked(self, kind: str, hook: str, provided: Any, provider: Provider) -> list[RegisteredStage]:
-        interface = next(s for s in STAGES if s.kind == kind)
+        interface = next(s for s in KINDS if s.kind == kind)
         checked: list[RegisteredStage] = []
         for stage in provided:
             culprit = f"plugin {provider.plugin!r}, {hook}: {stage!r}"

@@ -1,6 +1,6 @@
-"""The five stages of a recovery, in journey order, as interfaces that plugins implement.
+"""The five stages of a recovery, in journey order, as interfaces that plugins implement; and one beside the journey.
 
-    FrameSource → MotionEstimator → SignalCombiner → Denoiser → Exporter
+    FrameSource → MotionEstimator → SignalCombiner → Denoiser → Exporter          RowTimeCalibrator
 
 A stage is a class with a `name`, a one-line `summary`, a literature `reference` and a pydantic `Params`.
 It is created with its parameters, does one thing, keeps no state between calls and prints nothing.
@@ -14,7 +14,17 @@ from typing import Any, ClassVar
 
 from pydantic import BaseModel, ConfigDict
 
-from vmforensics.data import Evidence, FrameStream, Motion, Recovery, SensorFrames, Signal
+from vmforensics.data import (
+    DISPLACEMENT,
+    Evidence,
+    FrameStream,
+    Motion,
+    Quantity,
+    Recovery,
+    RowTime,
+    SensorFrames,
+    Signal,
+)
 
 
 class StageParams(BaseModel):
@@ -29,7 +39,7 @@ class Stage(ABC):
     Attributes
     ----------
     kind : str
-        The slot in a run that the stage fills; set by the five interfaces below.
+        The slot in a run that the stage fills, or its place beside a run; set by the interfaces below.
     name : str
         What a case file calls it: lower case, words joined by hyphens.
     summary : str
@@ -77,9 +87,16 @@ class FrameSource(Stage):
 
 
 class MotionEstimator(Stage):
-    """Measures how the scene moves."""
+    """Measures how the scene moves.
+
+    Attributes
+    ----------
+    quantity : Quantity
+        What its motion holds: displacement, unless it measures something else that the rows show.
+    """
 
     kind = "motion_estimator"
+    quantity: ClassVar[Quantity] = DISPLACEMENT
 
     @abstractmethod
     def estimate(self, frames: SensorFrames) -> Motion:
@@ -122,5 +139,31 @@ class Exporter(Stage):
         """Write files into a folder that exists, and return their paths; the same recovery gives the same bytes."""
 
 
+class RowTimeCalibrator(Stage):
+    """Finds the row time of a rolling shutter; no stage of a recovery, but what one needs to know before."""
+
+    kind = "row_time_calibrator"
+
+    @abstractmethod
+    def calibrate(self, frames: SensorFrames, evidence: Evidence) -> RowTime:
+        """Measure the row time, or look it up, with its uncertainty; or say why it is indeterminate.
+
+        Parameters
+        ----------
+        frames
+            The clip or the single picture, in the readout order that is assumed; its shutter's row time is unknown (0).
+        evidence
+            The exhibit itself, for what its file says of the camera; it is only ever opened for reading.
+
+        Raises
+        ------
+        EvidenceUnreadable, TooFewFrames
+            The frames can't be read.
+        """
+
+
 STAGES: tuple[type[Stage], ...] = (FrameSource, MotionEstimator, SignalCombiner, Denoiser, Exporter)
 """The five interfaces in journey order."""
+
+KINDS: tuple[type[Stage], ...] = (*STAGES, RowTimeCalibrator)
+"""All interfaces that a plugin can implement: those of a recovery's stages, then those beside it."""

@@ -10,6 +10,7 @@ from vmforensics.stages import Denoiser
 def vmforensics_denoisers() -> list[type[Denoiser]]:
     """Filters and noise suppression."""
     from vmforensics_denoise.high_pass import HighPass
+    from vmforensics_denoise.line_remover import LineRemover
     from vmforensics_denoise.spectral_subtraction import SpectralSubtraction
 
-    return [HighPass, SpectralSubtraction]
+    return [HighPass, LineRemover, SpectralSubtraction]

@@ -85,6 +85,7 @@ class AlignedSum(SignalCombiner):
             observed=seen,
             sigma=np.where(seen, 1 / np.sqrt(np.where(seen, information[:, 0], 1.0)), spread),
             axis=axis,
+            quantity=motion.quantity,
             warnings=aligned.warnings,
         )
 

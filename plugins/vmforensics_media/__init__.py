@@ -8,11 +8,13 @@ from vmforensics.stages import Exporter, FrameSource
 
 @hookimpl
 def vmforensics_frame_sources() -> list[type[FrameSource]]:
-    """Video files, and folders of pictures."""
+    """Video files, folders of pictures, TIFF files of many pages, Photron's recordings."""
     from vmforensics_media.images import ImageSequence
+    from vmforensics_media.photron import Photron
+    from vmforensics_media.tiff_stack import TiffStack
     from vmforensics_media.video import Video
 
-    return [Video, ImageSequence]
+    return [Video, ImageSequence, TiffStack, Photron]
 
 
 @hookimpl

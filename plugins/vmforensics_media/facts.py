@@ -87,6 +87,23 @@ def declared_rate(video: OpenVideo, *, cut: bool) -> float | None:
     return next((float(rate) for rate in candidates if rate), None)
 
 
+def bits_within(video: OpenVideo, bits: int) -> int | None:
+    """Bits of the sensor's codes in raw video of more bits (Phantom's 10, 12 or 14 in 16); None where they are as many.
+
+    FFmpeg repeats a code's upper bits below its lower ones, so that the codes span what the pixel format can hold.
+
+    Parameters
+    ----------
+    video
+        The open file.
+    bits
+        Bits of the pixel format.
+    """
+    codec = video.stream.codec_context
+    coded = codec.bits_per_coded_sample if codec.name == "rawvideo" and "cine" in video.container.format.name else 0
+    return coded if 8 < coded < bits else None
+
+
 def _ratio(value: Fraction | None) -> str | None:
     return f"{value.numerator}/{value.denominator}" if value else None
 

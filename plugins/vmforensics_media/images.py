@@ -21,6 +21,7 @@ from vmforensics.units import Hertz
 from vmforensics_media.blocks import BlockBuilder
 from vmforensics_media.decoder_log import DAMAGE, DecoderLog
 from vmforensics_media.luma import LumaReader
+from vmforensics_media.tiff_stack import is_stack
 
 _MAGIC = re.compile(rb"\x89PNG\r\n\x1a\n|\xff\xd8\xff|II\*\0|MM\0\*|BM.{4}\0{4}|P[2356]\s", re.DOTALL)
 """First bytes of PNG, JPEG, TIFF, BMP and PGM/PPM."""
@@ -40,7 +41,10 @@ def is_picture(path: Path) -> bool:
 
 
 class ImageSequence(FrameSource):
-    """Reads the pictures of a folder in numeric order; a gap in their numbering is a dropped frame."""
+    """Reads the pictures of a folder in numeric order; a gap in their numbering is a dropped frame.
+
+    A single picture is a clip of one frame: too little to recover sound from, enough to calibrate a shutter with.
+    """
 
     name = "image-sequence"
     summary = "a folder of PNG, TIFF, BMP, PGM or JPEG pictures, 8 or 16 bit"
@@ -55,8 +59,9 @@ class ImageSequence(FrameSource):
 
     @classmethod
     def accepts(cls, evidence: Evidence) -> bool:
-        """Whether it is a folder."""
-        return evidence.path.is_dir()
+        """Whether it is a folder, or a still picture by its first bytes and not the first of a stack."""
+        motion_jpeg = evidence.path.suffix.lower() in (".mjpeg", ".mjpg")
+        return evidence.path.is_dir() or (is_picture(evidence.path) and not motion_jpeg and not is_stack(evidence.path))
 
     def open(self, evidence: Evidence) -> PictureFolder:
         """List a folder's pictures and decode the first.
@@ -66,20 +71,20 @@ class ImageSequence(FrameSource):
         EvidenceMissing
             The folder isn't there, or may not be read.
         EvidenceUnreadable
-            It is no folder, holds no picture, or the first can't be decoded.
+            It holds no picture, is none, or the first can't be decoded.
         """
         return PictureFolder(evidence.path, pattern=self.params.pattern, rate=self.params.rate)
 
 
 class PictureFolder(FrameStream):
-    """The pictures of one folder; see `FrameStream` for what it offers.
+    """The pictures of one folder, or one picture; see `FrameStream` for what it offers.
 
     Dropped frames have a stamp, as undecodable ones do, but never come in a block.
 
     Parameters
     ----------
     path
-        The folder.
+        The folder or the picture.
     pattern
         Names of the pictures, with wildcards.
     rate : float or None, Hz
@@ -116,7 +121,7 @@ class PictureFolder(FrameStream):
         self.stamps = slots / rate if rate else np.full(len(slots), np.nan)
         self.complaints = self._log.messages()
         self.facts: Mapping[str, object] = {
-            "container": "folder of pictures",
+            "container": "folder of pictures" if path.is_dir() else "picture",
             "pixel_format": self._format,
             "bit_depth": reader.bits,
             "luma": reader.description,
@@ -187,6 +192,8 @@ def _listed(path: Path, pattern: str) -> tuple[list[Path], list[str]]:
     """The folder's pictures in natural order, and the names of the files left out."""
     if not path.exists():
         raise EvidenceMissing(f"{path}: no such folder", hint="check the path")
+    if is_picture(path):
+        return [path], []
     if not path.is_dir():
         raise EvidenceUnreadable(f"{path}: it is no folder of pictures", hint="for a video file use the source video")
     try:

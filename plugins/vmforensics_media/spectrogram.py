@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field
 
-from vmforensics.data import Recovery, Signal, Verdict
+from vmforensics.data import DISPLACEMENT, Recovery, Signal, Verdict
 from vmforensics.stages import Exporter, StageParams
 from vmforensics.units import Seconds
 
@@ -124,7 +124,7 @@ def _drawn(recovery: Recovery, window: float, dpi: int) -> bytes:
         top = max(s.top for s in both)
         limits = (min(s.start for s in both), max(s.stop for s in both))
         for row, name, signal, shown, colour in (
-            (0, "raw motion", raw, both[0], _RAW),
+            (0, "raw motion" if raw.quantity == DISPLACEMENT else f"raw {raw.quantity.name}", raw, both[0], _RAW),
             (3, "recovered", recovered, both[1], _RECOVERED),
         ):
             strip, axes = figure.add_subplot(grid[row, 0]), figure.add_subplot(grid[row + 1, 0])
@@ -142,13 +142,23 @@ def _drawn(recovery: Recovery, window: float, dpi: int) -> bytes:
             strip.tick_params(labelbottom=False)
             axes.tick_params(labelbottom=row > 0)
             bar = figure.colorbar(image, cax=figure.add_subplot(grid[row + 1, 1]))
-            bar.set_label("RMS displacement (dB re 1 px)", fontsize=8)
+            bar.set_label(f"RMS {recovered.quantity.name} (dB re {_reference(recovered)})", fontsize=8)
             bar.ax.tick_params(labelsize=8)
         axes.set_xlabel("time (s)")
         _headings(figure, recovery, window)
         buffer = io.BytesIO()
         figure.savefig(buffer, format="png", dpi=dpi, metadata={"Software": None})
     return buffer.getvalue()
+
+
+def _reference(signal: Signal) -> str:
+    """What 0 dB stands for."""
+    return f"1 {signal.unit}" if signal.unit != "1" else "1"
+
+
+def _written_unit(signal: Signal) -> str:
+    """The unit after a number; a ratio has none."""
+    return signal.unit if signal.unit != "1" else ""
 
 
 def _headings(figure: Figure, recovery: Recovery, window: float) -> None:
@@ -178,7 +188,7 @@ def _waveform(axes: Axes, signal: Signal, name: str, colour: str) -> None:
     exponent = int(np.clip(3 * np.floor(np.log10(peak) / 3), -9, 0)) if peak > 0 else 0
     scale = 10.0**-exponent
     values = signal.samples * scale
-    unit = signal.unit if exponent == 0 else f"$10^{{{exponent}}}$ {signal.unit}"
+    unit = _written_unit(signal) if exponent == 0 else f"$10^{{{exponent}}}$ {_written_unit(signal)}"
     bins = len(values) // (2 * _COLUMNS)
     if bins > 1:
         whole = values[: len(values) // bins * bins].reshape(-1, bins)
@@ -195,7 +205,7 @@ def _waveform(axes: Axes, signal: Signal, name: str, colour: str) -> None:
     for side in ("top", "right"):
         axes.spines[side].set_visible(False)
     seen = signal.sigma[signal.observed]
-    noise = f"   median standard uncertainty {np.median(seen):.2g} {signal.unit}" if len(seen) else ""
+    noise = f"   median standard uncertainty {np.median(seen):.2g} {_written_unit(signal)}" if len(seen) else ""
     axes.set_title(f"{name}{noise}", loc="left", fontsize=9, color=_INK, pad=3, parse_math=False)
 
 

@@ -16,9 +16,11 @@ from vmforensics.stages import FrameSource
 from vmforensics_media.blocks import BlockBuilder
 from vmforensics_media.container import OpenVideo, frames_of, opened
 from vmforensics_media.decoder_log import DecoderLog
-from vmforensics_media.facts import declared_rate, facts_of
+from vmforensics_media.facts import bits_within, declared_rate, facts_of
 from vmforensics_media.images import is_picture
 from vmforensics_media.luma import LumaReader
+from vmforensics_media.photron import Photron
+from vmforensics_media.tiff_stack import is_stack
 
 
 class Video(FrameSource):
@@ -29,9 +31,10 @@ class Video(FrameSource):
 
     @classmethod
     def accepts(cls, evidence: Evidence) -> bool:
-        """Whether it is a file, and no still picture by its first bytes."""
+        """Whether it is a file, and neither a still picture by its first bytes nor raw pictures without a container."""
         motion_jpeg = evidence.path.suffix.lower() in (".mjpeg", ".mjpg")
-        return not evidence.path.is_dir() and (motion_jpeg or not is_picture(evidence.path))
+        other = is_picture(evidence.path) or is_stack(evidence.path) or Photron.accepts(evidence)
+        return not evidence.path.is_dir() and (motion_jpeg or not other)
 
     def open(self, evidence: Evidence) -> VideoFile:
         """Open a video file; all its time stamps are read, and its first frame.
@@ -84,12 +87,13 @@ class VideoFile(FrameStream):
             stored = len(index.ticks) + index.cut
             if stored < video.stream.frames:
                 self._log.note(f"the container announces {video.stream.frames} frames, the file holds {stored}")
+            sensor_bits = bits_within(video, reader.bits)
             stamped = video.has_time_stamps and video.stream.time_base is not None
             self.stamp_resolution = float(video.stream.time_base or 0) if stamped else 0.0
             self.declared_rate = declared_rate(video, cut=index.cut > 0)
             self.facts: Mapping[str, object] = facts_of(video, first) | {
-                "bit_depth": reader.bits,
-                "luma": reader.description,
+                "bit_depth": sensor_bits or reader.bits,
+                "luma": reader.description + (f"; {sensor_bits} bits, spread over 16 by FFmpeg" if sensor_bits else ""),
                 "frames": len(index.ticks),
                 "frames_cut_by_edit_list": index.cut,
                 "frames_without_stamp": sum(tick is None or not stamped for tick in index.ticks),

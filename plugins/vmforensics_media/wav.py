@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field
 
-from vmforensics.data import Recovery, Verdict
+from vmforensics.data import Quantity, Recovery, Verdict
 from vmforensics.errors import OutputError
 from vmforensics.stages import Exporter, StageParams
 
@@ -54,10 +54,10 @@ class Wav(Exporter):
         for stem, signal, muted in (("recovered", recovery.recovered, silent), ("raw", recovery.raw, False)):
             samples = np.zeros_like(signal.samples) if muted else signal.samples
             name = f"{stem}.wav"
-            scales[name] = self._write(into / name, samples, signal.rate, signal.unit, subtype, muted=muted)
+            scales[name] = self._write(into / name, samples, signal.rate, signal.quantity, subtype, muted=muted)
             name = f"{stem}_{suffix}.wav"
             copy = resampled(samples, signal.rate, listening)
-            scales[name] = self._write(into / name, copy, listening, signal.unit, "PCM_24", muted=muted)
+            scales[name] = self._write(into / name, copy, listening, signal.quantity, "PCM_24", muted=muted)
         record = into / "wav-scale.json"
         record.write_text(json.dumps(scales, indent=2) + "\n", encoding="utf-8")
         return [*(into / name for name in scales), record]
@@ -67,7 +67,7 @@ class Wav(Exporter):
         path: Path,
         samples: NDArray[np.float64],
         exact_rate: float,
-        unit: str,
+        quantity: Quantity,
         subtype: Subtype,
         *,
         muted: bool,
@@ -75,7 +75,8 @@ class Wav(Exporter):
         header_rate = max(1, round(exact_rate))
         peak = float(np.abs(samples).max())
         level = 10 ** (self.params.peak_dbfs / 20)
-        per_unit = peak / level if peak > 0 else None  # displacement at full scale; none for silence
+        unit = quantity.unit
+        per_unit = peak / level if peak > 0 else None  # what was recovered, at full scale; none for silence
         comment = f"1.0 = {per_unit:.9g} {unit}" if per_unit else "digital silence"
         comment += "; no signal was found, muted" if muted else ""
         comment += f"; exact rate {exact_rate:.12g} Hz"
@@ -86,7 +87,7 @@ class Wav(Exporter):
             "subtype": subtype,
             "samples": len(samples),
             "unit": unit,
-            "px_per_unit": per_unit,
+            f"{quantity.suffix}_per_unit": per_unit,
             "muted": muted,
         }
 

@@ -13,17 +13,21 @@ from vmforensics.data import Motion, Signal
 from vmforensics.errors import Unsuitable
 from vmforensics.stages import SignalCombiner, StageParams
 from vmforensics.units import Hertz, Seconds
-from vmforensics_rolling_shutter.gaussian import ArPrior, Observations, posterior
+from vmforensics_rolling_shutter.readings import Forward, Kernel, Readings
+from vmforensics_rolling_shutter.row_offsets import RowOffsets, spectral_factor, went_with_template
+from vmforensics_rolling_shutter.stretch import Stretch, fading, together
 
-_LEAST_SEEN = 0.1  # share of a window that must be observed to learn a prior from it
+_STRETCH_BYTES = 96 * 2**20  # of interpolator held at a time: 5 s or so
+_TAP_BYTES = 32  # of each reading's each tap
+_MOST_RAISED = 4.0  # 12 dB: what the exposure took is brought up by no more
 
 
 class AutoregressiveParams(StageParams):
     """Parameters of `autoregressive`."""
 
     rate: Hertz = Field(default=8000.0, ge=500, le=96_000, description="sample rate of the signal, Hz")
-    order: int = Field(default=128, ge=16, le=512, description="order of the autoregressive prior, samples")
-    window: Seconds = Field(default=0.1, ge=0.02, le=10, description="length of sound that one prior is fitted to, s")
+    order: int = Field(default=96, ge=16, le=512, description="order of the autoregressive prior, samples")
+    window: Seconds = Field(default=0.072, ge=0.02, le=10, description="length of sound that one prior is fitted to, s")
     passes: int = Field(default=3, ge=1, le=100, description="expectation-maximisation passes over each window")
 
 
@@ -31,11 +35,13 @@ class Autoregressive(SignalCombiner):
     """Linear-Gaussian inference of the signal, its prior learnt from the clip with the noise taken out.
 
     In windows that overlap by half, the signal x on a uniform grid is an autoregressive process and each row sample
-    reads y = h(t)ᵀx + noise, with h a windowed-sinc interpolator at the row's own instant and noise of the row's own
-    variance. The posterior mean solves (R⁻¹ + HᵀWH) x = HᵀWy; the prior R is re-estimated by expectation-maximisation
-    from the posterior's mean *and* covariance, so that noise isn't taken for sound. Gaps, between frames or where
+    reads y = h(t)ᵀx + c + noise, with h a band-limited interpolator averaged over the exposure about the row's own
+    instant, noise of the row's own variance, and an offset c of the row, which is what its template took of the sound.
+    The posterior mean solves (R⁻¹ + HᵀWH) x = HᵀW(y - c); the prior R is re-estimated by expectation-maximisation from
+    the posterior's mean *and* covariance, so that noise isn't taken for sound. Gaps, between frames or where
     frames are missing, are filled with what the prior predicts, marked as not observed, and carry the posterior's
-    larger σ. The picture's slow sway is set apart before, and put back.
+    larger σ. What the exposure has averaged away is brought up by at most 12 dB. The picture's slow sway is set apart
+    before, and put back.
     """
 
     name: ClassVar[str] = "autoregressive"
@@ -54,7 +60,7 @@ class Autoregressive(SignalCombiner):
         Unsuitable
             Not a single row was observed.
         """
-        rate, order = self.params.rate, self.params.order
+        rate = self.params.rate
         steady, sway = motion.steadied()
         axis = steady.principal_axis()
         displacement, information = steady.along(axis)
@@ -66,82 +72,109 @@ class Autoregressive(SignalCombiner):
         seen = information > 0
         if not seen.any():
             raise Unsuitable("not a single row of the clip could be measured", hint="choose a region with detail")
-        sort = np.argsort(instants[seen], kind="stable")
-        observations = Observations(
-            position=((instants[seen] - start) * rate)[sort],
-            value=displacement[seen][sort],
-            weight=information[seen][sort],
+        kernel = Kernel.of((motion.exposure or 0.0) * rate)
+        lead = kernel.taps  # exposures reach out of the clip at both ends
+        order = np.argsort(instants[seen], kind="stable")
+        readings = Readings(
+            position=((instants[seen] - start) * rate)[order] + lead,
+            value=displacement[seen][order],
+            weight=information[seen][order],
+            row=np.broadcast_to(np.arange(seen.shape[1]), seen.shape)[seen][order],
         )
-        blocks = round(self.params.window * rate / order)
         with threadpool_limits(limits=1, user_api="blas"):  # blocks this small only lose time to a second thread
-            mean, variance = _smooth(observations, size, order, blocks, self.params.passes)
-        template = _taken_by_template(mean, rate / motion.frame_rate, displacement, information)
+            mean, variance = self._smoothed(readings, kernel, size + 2 * lead, motion)
+        inside = slice(lead, lead + size)
+        samples = exposure_limited(mean, kernel.exposure)
+        variance += np.mean((mean - samples) ** 2)  # of the sound that is brought up by less than it was taken down
         measured = motion.onto_grid(axis, start=start, rate=rate, size=size)
         return Signal(
-            samples=mean + sway.along(axis, grid),
+            samples=samples[inside] + sway.along(axis, grid),
             rate=rate,
             start=start,
             observed=measured.observed,
-            sigma=np.sqrt(variance + template),
+            sigma=np.sqrt(variance[inside]),
             axis=axis,
+            quantity=motion.quantity,
             warnings=motion.warnings,
         )
 
+    def _smoothed(
+        self, readings: Readings, kernel: Kernel, size: int, motion: Motion
+    ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Posterior mean and variance [shape=(size,), float64, px and px²], a stretch of windows at a time."""
+        width = max(self.params.order, kernel.taps - 1)
+        length = width * max(round(self.params.window * self.params.rate / width), 2)
+        half = length // 2
+        count = max(-(-size // half) - 1, 1)
+        at_once = max(int(_STRETCH_BYTES / (_TAP_BYTES * kernel.taps * len(readings.position) * half / size)), 2)
+        at_once = -(-count // -(-count // at_once))  # stretches of a length
+        frames, rows = motion.observed.shape
+        power = max(float(np.average(readings.value**2 - 1 / readings.weight, weights=readings.weight)), 0.0)
+        template = frames if went_with_template(readings, rows, power / frames) else None
+        fades = fading(count, length)
+        mean, variance = np.zeros((count + 1) * half), np.zeros((count + 1) * half)
+        for first in range(0, count, at_once):
+            windows = min(at_once, count - first)
+            part = readings.between(first * half, (first + windows + 1) * half)
+            forward = Forward(part, kernel, (windows + 1) * half)
+            stretch = Stretch(part, forward, length=length, width=width, order=self.params.order, power=power)
+            means, variances = self._inferred(stretch, part, forward, motion.row_offsets * self.params.rate, template)
+            for k in range(windows):
+                window = slice((first + k) * half, (first + k) * half + length)
+                mean[window] += fades[first + k] * means[k]
+                variance[window] += fades[first + k] * variances[k]
+        return mean[:size], variance[:size]
 
-def _taken_by_template(
-    samples: NDArray[np.float64], period: float, displacement: NDArray[np.float64], information: NDArray[np.float64]
-) -> float:
-    """Variance of what went with the template: each row's own mean of the sound over the frames, which is unknown.
+    def _inferred(
+        self,
+        stretch: Stretch,
+        readings: Readings,
+        forward: Forward,
+        row_positions: NDArray[np.float64],
+        template: int | None,
+    ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Mean and variance of a stretch's windows, rows' offsets undone.
 
-    The mean of F samples a frame apart has the variance Σ_k (1 - |k|/F) r(k frames) / F, with the sound's
-    autocovariance r; lags beyond a quarter of the clip aren't known well enough to count. What the rows' means still
-    hold was not taken.
+        Parameters
+        ----------
+        row_positions : ndarray [shape=(rows,), float64, samples]
+        template
+            Frames in whose mean the rows lost their own means of the sound; None if they lost nothing.
+        """
+
+        def offsets() -> RowOffsets:
+            factor = spectral_factor(stretch.autocovariance, row_positions, template or 1)
+            return RowOffsets(readings.row, factor, stretch.unexplained())
+
+        stretch.learn(readings.value)
+        lost = np.zeros(len(row_positions))
+        for _ in range(self.params.passes - 1):
+            if template:
+                lost = offsets().found(readings.value)
+            stretch.learn(readings.value - lost[readings.row])
+        means, variances = stretch.infer(readings.value - lost[readings.row])
+        if template:
+            like = forward.read(together(means)[::-1])  # the recovered sound, played backwards
+            share = offsets().undetermined_share(like) if lost.any() else 1.0
+            variances += share * stretch.autocovariance[0] / template
+        return means, variances
+
+
+def exposure_limited(samples: NDArray[np.float64], exposure: float) -> NDArray[np.float64]:
+    """Lessen what the exposure had taken by more than 12 dB, so that nothing is brought up by more.
+
+    An exposure of E samples passes |sin(πfE) / (πfE)|; a sound inferred from it was brought up by the inverse, at
+    most, and the zero-phase gain min(1, 4 |sin(πfE) / (πfE)|) makes 12 dB of it at most.
 
     Parameters
     ----------
     samples : ndarray [shape=(n,), float64, px]
-        The recovered sound.
-    period : float, samples
-        From frame to frame.
-    displacement, information : ndarray [shape=(frames, rows), float64, px and 1/px²]
+    exposure : float, samples
     """
-    seen = information > 0
-    count = int(np.count_nonzero(seen.any(axis=1)))
-    lags = np.arange(1, count // 4 + 1)
-    power = np.abs(np.fft.rfft(samples, 2 * len(samples))) ** 2
-    covariance = np.fft.irfft(power) / len(samples)
-    apart = np.interp(lags * period, np.arange(len(samples)), covariance[: len(samples)])
-    taken = (covariance[0] + 2 * float(np.sum((1 - lags / count) * apart))) / count
-    kept = displacement.sum(axis=0, where=seen) / np.maximum(seen.sum(axis=0), 1)
-    return max(taken, 0.1 * float(covariance[0]) / count) if np.mean(kept**2) < 0.2 * covariance[0] / count else 0.0
+    if exposure == 0:
+        return samples
+    from scipy.fft import irfft, next_fast_len, rfft, rfftfreq
 
-
-def _smooth(
-    observations: Observations, size: int, order: int, blocks: int, passes: int
-) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Posterior mean and variance of `size` samples, by windows of `blocks`·`order` samples overlapping by half."""
-    length = order * max(blocks, 2)
-    starts = list(range(0, max(size - length // 2, 1), length // 2))
-    power = max(float(np.average(observations.value**2 - 1 / observations.weight, weights=observations.weight)), 0.0)
-    taper = np.sin(np.pi * (np.arange(length) + 0.5) / length) ** 2
-    total = np.zeros(starts[-1] + length)
-    spread, weight = np.zeros_like(total), np.zeros_like(total)
-    for k, begin in enumerate(starts):
-        window = observations.between(begin, begin + length)
-        likelihood = window.likelihood(length, order)
-        known = len(np.unique(np.rint(window.position))) >= _LEAST_SEEN * length
-        prior = ArPrior.initial(window, length, order) if known else ArPrior.white(power, order)
-        mean, variance, products = posterior(prior, likelihood)
-        for _ in range(passes if known else 0):
-            prior = ArPrior.from_autocovariance(products / length)
-            mean, variance, products = posterior(prior, likelihood)
-        fade = taper.copy()
-        if k == 0:
-            fade[: length // 2] = 1.0
-        if k == len(starts) - 1:
-            fade[length // 2 :] = 1.0
-        part = slice(begin, begin + length)
-        total[part] += fade * mean
-        spread[part] += fade * variance
-        weight[part] += fade
-    return (total / weight)[:size], (spread / weight)[:size]
+    size = next_fast_len(len(samples) + round(16 * exposure) + 64, real=True)
+    passed = np.abs(np.sinc(rfftfreq(size) * exposure))
+    return np.asarray(irfft(rfft(samples, size) * np.minimum(1.0, _MOST_RAISED * passed), size)[: len(samples)])

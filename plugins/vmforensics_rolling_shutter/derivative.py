@@ -19,18 +19,20 @@ def derivative(picture: NDArray[np.float64], *, axis: int) -> NDArray[np.float64
     -------
     ndarray [shape=(rows, cols), float64, DN/px]
     """
-    along = np.moveaxis(picture, axis, 0)
-    size = len(along)
-    result = np.empty_like(along)
+    from scipy.ndimage import correlate1d
+
+    size = picture.shape[axis]
     longest = min(len(_TAPS), (size - 1) // 2)
-    for half in range(1, longest + 1):
-        rows = slice(half, size - half) if half == longest else [half, size - 1 - half]
-        index = np.arange(size)[rows]
-        result[rows] = sum(
-            tap * (along[index + n] - along[index - n]) for n, tap in enumerate(_TAPS[half - 1], start=1)
-        )
-    result[0], result[-1] = along[1] - along[0], along[-1] - along[-2]
-    return np.moveaxis(result, 0, axis)
+    taps = _TAPS[longest - 1]
+    result = correlate1d(picture, np.concatenate([-taps[::-1], [0.0], taps]), axis=axis, mode="nearest")
+    along, edges = np.moveaxis(picture, axis, 0), np.moveaxis(result, axis, 0)
+    for half in range(1, longest):
+        for place in (half, size - 1 - half):
+            edges[place] = sum(
+                tap * (along[place + n] - along[place - n]) for n, tap in enumerate(_TAPS[half - 1], start=1)
+            )
+    edges[0], edges[-1] = along[1] - along[0], along[-1] - along[-2]
+    return np.asarray(result)
 
 
 def _differentiator(half: int, top: float) -> NDArray[np.float64]:

@@ -1,4 +1,4 @@
-"""Linear-Gaussian inference on a uniform grid: an autoregressive prior, irregular noisy observations, the posterior."""
+"""Linear-Gaussian inference on a uniform grid: an autoregressive prior, and the posterior after noisy readings."""
 
 from __future__ import annotations
 
@@ -7,66 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-_TAPS = 16  # of the interpolator: error below -60 dB up to 0.38 of the grid's rate
-_KAISER = 6.0
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Observations:
-    """Samples at arbitrary instants.
-
-    Parameters
-    ----------
-    position : ndarray [shape=(m,), float64, samples]
-        Instant of each in units of the grid, increasing.
-    value : ndarray [shape=(m,), float64, px]
-        What was read.
-    weight : ndarray [shape=(m,), float64, 1/px²]
-        Inverse noise variance.
-    """
-
-    position: NDArray[np.float64]
-    value: NDArray[np.float64]
-    weight: NDArray[np.float64]
-
-    def between(self, begin: int, end: int) -> Observations:
-        """Those inside begin..end of the grid, counted from begin."""
-        part = slice(*np.searchsorted(self.position, [begin - 0.5, end - 0.5]))
-        return Observations(self.position[part] - begin, self.value[part], self.weight[part])
-
-    def likelihood(self, size: int, width: int) -> Likelihood:
-        """What the observations say of `size` samples, as normal equations with `width` lower diagonals."""
-        base = np.floor(self.position).astype(np.int64) - _TAPS // 2 + 1
-        offset = self.position[:, None] - (base[:, None] + np.arange(_TAPS))
-        radius = np.clip(1 - (2 * offset / _TAPS) ** 2, 0.0, 1.0)
-        taps = np.sinc(offset) * np.i0(_KAISER * np.sqrt(radius)) / np.i0(_KAISER)
-        index = base[:, None] + np.arange(_TAPS)
-        taps[(index < 0) | (index >= size)] = 0.0
-        index = np.clip(index, 0, size - 1)
-        band = np.zeros((width + 1, size), dtype=np.float64)
-        for a in range(_TAPS):
-            share = self.weight * taps[:, a]
-            for b in range(a, _TAPS):
-                band[b - a] += np.bincount(index[:, a], share * taps[:, b], minlength=size)
-        weighted = (self.weight * self.value)[:, None] * taps
-        moment = np.asarray(np.bincount(index.ravel(), weighted.ravel(), minlength=size), dtype=np.float64)
-        return Likelihood(band, moment)
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Likelihood:
-    """Normal equations of the samples given the observations.
-
-    Parameters
-    ----------
-    band : ndarray [shape=(width + 1, size), float64, 1/px²]
-        HᵀWH as lower diagonals, H being the interpolator and W the weights.
-    moment : ndarray [shape=(size,), float64, 1/px]
-        HᵀWy.
-    """
-
-    band: NDArray[np.float64]
-    moment: NDArray[np.float64]
+from vmforensics_rolling_shutter.readings import Readings
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -101,14 +42,15 @@ class ArPrior:
         return cls(np.eye(1, order + 1)[0], max(power, 1e-16))
 
     @classmethod
-    def initial(cls, observations: Observations, size: int, order: int) -> ArPrior:
-        """A first guess from the autocovariance of the binned observations, their noise taken out.
+    def initial(cls, readings: Readings, size: int, order: int, bandwidth: float = 0.5) -> ArPrior:
+        """A first guess from the autocovariance of the binned readings, their noise taken out.
 
-        A lag that the gaps hide counts as uncorrelated; negative power is cut off.
+        A lag that the gaps hide counts as uncorrelated; negative power is cut off, and so is what lies beyond the
+        readings' own bandwidth (cycles/sample), where sparse ones would show images of the sound.
         """
-        slot = np.clip(np.rint(observations.position).astype(np.int64), 0, size - 1)
-        weight = np.bincount(slot, observations.weight, minlength=size)
-        total = np.bincount(slot, observations.weight * observations.value, minlength=size)
+        slot = np.clip(np.rint(readings.position).astype(np.int64), 0, size - 1)
+        weight = np.bincount(slot, readings.weight, minlength=size)
+        total = np.bincount(slot, readings.weight * readings.value, minlength=size)
         value = total / np.where(weight > 0, weight, 1.0)
         mask = weight / max(float(weight.max(initial=0.0)), 1e-300)
         signal = mask * value
@@ -122,7 +64,8 @@ class ArPrior:
         lags = np.where(pairs > 1e-3 * pairs[0], products / np.where(pairs > 0, pairs, 1.0), 0.0)
         lags *= np.hanning(2 * order + 3)[order + 1 : -1]
         spectrum = np.fft.rfft(np.concatenate([lags, np.zeros(1), lags[:0:-1]]))
-        lags = np.fft.irfft(np.maximum(spectrum.real, floor))[: order + 1]
+        power = np.where(np.arange(len(spectrum)) <= 2 * order * bandwidth, spectrum.real, 0.0)
+        lags = np.fft.irfft(np.maximum(power, floor))[: order + 1]
         return cls.from_autocovariance(lags)
 
     def precision(self, size: int) -> NDArray[np.float64]:
@@ -131,28 +74,33 @@ class ArPrior:
         Exact for the stationary process, by the formula of Gohberg & Semencul (1972); `size` exceeds twice the order.
         """
         a, order = self.coefficients, len(self.coefficients) - 1
-        lag, column = np.arange(order + 1)[:, None], np.arange(size)
-        shifted = np.concatenate([a, np.zeros(order)])[lag + np.arange(order + 1)]
+        lags = np.arange(order + 1)
+        shifted = np.concatenate([a, np.zeros(order)])[lags[:, None] + lags]
         partial = np.cumsum(a * shifted, axis=1)  # Σ_{l ≤ j} a_l a_{l + lag}
-        behind = size - 1 - column - lag
-        late = np.where(behind >= 0, partial[lag, np.clip(behind, 0, order)], 0.0)
-        band = partial[:, np.minimum(column, order)] + late - partial[:, -1:]
-        band[behind < 0] = 0.0
+        band = np.repeat(partial[:, -1:], size, axis=1)
+        band[:, :order] = partial[:, :order]
+        for lag in range(order + 1):
+            count = min(size - lag, order)
+            band[lag, size - lag - count : size - lag] += partial[lag, count - 1 :: -1] - partial[lag, -1]
+            band[lag, size - lag :] = 0.0
         return np.asarray(band / self.innovation)
 
 
 def posterior(
-    prior: ArPrior, likelihood: Likelihood
+    prior: ArPrior, band: NDArray[np.float64], moment: NDArray[np.float64]
 ) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
-    """What is known of the samples after the observations.
+    """What is known of the samples after the readings.
 
-    The posterior precision is block tridiagonal, with blocks of the prior's order: its inverse's diagonal and
+    The posterior precision is block tridiagonal, with blocks as wide as the band: its inverse's diagonal and
     first off-diagonal blocks follow from one sweep forth and one back (Takahashi, Fagan & Chin 1973).
 
     Parameters
     ----------
-    likelihood
-        What was observed, with as many diagonals as the prior's order; of a multiple of as many samples.
+    band : ndarray [shape=(width + 1, size), float64, 1/px²]
+        What the readings say, HᵀWH as lower diagonals; at least as many as the prior's order, and the size a multiple
+        of their number.
+    moment : ndarray [shape=(size,), float64, 1/px]
+        HᵀWy.
 
     Returns
     -------
@@ -161,13 +109,23 @@ def posterior(
         Σ_n E[x_n x_{n+k}] for k = 0..order, posterior covariance included.
     """
     order = len(prior.coefficients) - 1
-    size = len(likelihood.moment)
-    return _solve(likelihood.band + prior.precision(size), likelihood.moment, order)
+    mean, variance, products = _solve(precision(prior, band), moment, len(band) - 1)
+    return mean, variance, products[: order + 1]
+
+
+def precision(prior: ArPrior, band: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Inverse covariance after the readings, as lower diagonals [shape=(width + 1, size), float64, 1/px²]."""
+    total = band.copy()
+    own = prior.precision(band.shape[1])
+    total[: len(own)] += own
+    return total
 
 
 def _solve(
     band: NDArray[np.float64], moment: NDArray[np.float64], order: int
 ) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
+    from scipy.linalg.lapack import dpotrf, dpotri
+
     size = band.shape[1]
     count = size // order
     row, col = np.meshgrid(np.arange(order), np.arange(order), indexing="ij")
@@ -179,8 +137,9 @@ def _solve(
     forward = np.empty((count, order))
     carry, carried = diagonal[0], moment[:order]
     for k in range(count):
-        pivot[k] = np.linalg.inv(carry)
-        pivot[k] = (pivot[k] + pivot[k].T) / 2
+        half = dpotri(dpotrf(carry, lower=1, clean=1)[0], lower=1)[0]
+        pivot[k] = half + half.T
+        pivot[k].flat[:: order + 1] /= 2
         forward[k] = carried
         if k + 1 < count:
             gain = coupling[k] @ pivot[k]

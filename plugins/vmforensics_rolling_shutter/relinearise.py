@@ -2,19 +2,58 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from itertools import pairwise
 from math import factorial
 
 import numpy as np
 from numpy.typing import NDArray
 
 from vmforensics_rolling_shutter.derivative import derivative
+from vmforensics_rolling_shutter.mean_template import MeanTemplate
 
-_ORDER = 4  # of the Taylor series: its remainder is 1e-3 px at 0.5 px of sway, for the finest detail a lens passes
-_SHARPENINGS = 3
-_FRAMES_AT_ONCE = 64
+_HIGHEST = 4  # order of the Taylor series
+_REACH = (0.1, 0.2)  # px of motion up to which the second and the third order are enough
+_FINEST = 2 * np.pi * 0.25  # rad/px, of detail whose blurring by the motion is undone
+_RESIDUE = 1e-3  # share of that detail that may stay blurred
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Spread:
+    """Where the picture stood while the mean was taken, in numbers.
+
+    Parameters
+    ----------
+    largest : float, px
+        Largest displacement along either axis.
+    moments : ndarray [shape=(5, 5), float64, px**(i + j)]
+        Mean of x^i y^j over rows and frames.
+    """
+
+    largest: float
+    moments: NDArray[np.float64]
+
+    @property
+    def order(self) -> int:
+        """Order that the series has to be taken to; the fourth is within 1e-3 px at 0.5 px of motion."""
+        return 2 + sum(self.largest > reach for reach in _REACH)
+
+    @property
+    def sharpenings(self) -> int:
+        """Steps of the fixed point that finds the still picture; each gains the share that the blur takes."""
+        blur = _FINEST**2 * max(self.moments[2, 0], self.moments[0, 2]) / 2
+        return int(np.clip(np.ceil(np.log(_RESIDUE) / np.log(np.clip(blur, 1e-9, 0.5))), 1, 4))
+
+    @classmethod
+    def of(cls, places: Iterable[NDArray[np.float64]]) -> Spread:
+        """Gather it from some places [shape=(n, 2), float64, px] after others."""
+        largest, total, count = 0.0, np.zeros((_HIGHEST + 1, _HIGHEST + 1)), 0
+        for some in places:
+            largest = max(largest, float(np.abs(some).max(initial=0.0)))
+            x, y = (np.vander(one, _HIGHEST + 1, increasing=True) for one in some.T)
+            total += x.T @ y
+            count += len(some)
+        return cls(largest, total / max(count, 1))
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -33,28 +72,24 @@ class Expansion:
     terms: dict[tuple[int, int], NDArray[np.float64]]
 
     @classmethod
-    def of(cls, mean: NDArray[np.float64], functionals: NDArray[np.float32], places: NDArray[np.float64]) -> Expansion:
+    def of(cls, template: MeanTemplate, functionals: NDArray[np.float32], spread: Spread) -> Expansion:
         """Find the still picture behind the mean of moving ones, and project its derivatives onto the functionals.
 
         Parameters
         ----------
-        mean : ndarray [shape=(rows, cols), float64, DN]
-            Temporal mean of the frames, that the functionals compare with.
-        functionals : ndarray [shape=(rows, cols, channels), float32, px/DN]
-        places : ndarray [shape=(n, 2), float64, px]
-            Where the picture stood in the frames that went into the mean.
+        template
+            What the functionals compare with.
+        functionals : ndarray [shape=(rows, channels, cols), float32, px/DN]
+        spread
+            Of the places where the picture stood in the frames that went into the mean.
         """
-        still = sharpened(mean, places)
-        terms = {
-            (i, j): _factor(i, j) * np.einsum("rc,rcd->rd", picture, functionals)
-            for (i, j), picture in derivatives(still)
-            if i + j >= 2
-        }
-        blur = still - mean
-        terms[0, 0] = np.einsum("rc,rcd->rd", blur, functionals)
-        terms[1, 0] = -np.einsum("rc,rcd->rd", derivative(blur, axis=1), functionals)
-        terms[0, 1] = -np.einsum("rc,rcd->rd", derivative(blur, axis=0), functionals)
-        return cls(terms)
+        along, down = template.slopes
+        compared = {(0, 0): template.mean, (1, 0): along, (0, 1): down}
+        terms = {}
+        for (i, j), picture in derivatives(sharpened(template.mean, spread), spread.order):
+            beyond = picture - compared.get((i, j), 0.0)
+            terms[i, j] = _factor(i, j) * np.matmul(functionals, beyond.astype(np.float32)[..., None])[..., 0]
+        return cls({power: term.astype(np.float64) for power, term in terms.items()})
 
     def at(self, place: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         """What is read beyond first order at a displacement, and its slope.
@@ -70,42 +105,43 @@ class Expansion:
             Its derivatives with respect to x and y.
         """
         x, y = np.moveaxis(place, -1, 0)[..., None]
-        x_powers, y_powers = ([one**k for k in range(_ORDER + 1)] for one in (x, y))
+        x_powers, y_powers = ([one**k for k in range(_HIGHEST + 1)] for one in (x, y))
         beyond = sum(x_powers[i] * y_powers[j] * term for (i, j), term in self.terms.items())
         slope_x = sum(i * x_powers[i - 1] * y_powers[j] * term for (i, j), term in self.terms.items() if i)
         slope_y = sum(j * x_powers[i] * y_powers[j - 1] * term for (i, j), term in self.terms.items() if j)
         return np.asarray(beyond), np.stack([np.asarray(slope_x), np.asarray(slope_y)], axis=-1)
 
 
-def derivatives(picture: NDArray[np.float64]) -> Iterator[tuple[tuple[int, int], NDArray[np.float64]]]:
-    """∂_x^i ∂_y^j of a picture for all i + j up to the series' order, each with its (i, j)."""
+def derivatives(picture: NDArray[np.float64], order: int) -> Iterator[tuple[tuple[int, int], NDArray[np.float64]]]:
+    """∂_x^i ∂_y^j of a picture for all i + j up to an order, each with its (i, j)."""
     down = picture
-    for j in range(_ORDER + 1):
+    for j in range(order + 1):
         right = down
-        for i in range(_ORDER + 1 - j):
+        for i in range(order + 1 - j):
             yield (i, j), right
-            right = derivative(right, axis=1)
-        down = derivative(down, axis=0)
+            if i + j < order:
+                right = derivative(right, axis=1)
+        if j < order:
+            down = derivative(down, axis=0)
 
 
-def sharpened(mean: NDArray[np.float64], places: NDArray[np.float64]) -> NDArray[np.float64]:
+def sharpened(mean: NDArray[np.float64], spread: Spread) -> NDArray[np.float64]:
     """The still picture whose mean over some places is the given one.
 
-    The mean is S + Σ_{i+j≥2} (-1)^(i+j) m_ij / (i! j!) ∂_x^i ∂_y^j S with the places' moments m_ij; solved for S by
-    fixed point.
+    The mean is Σ (-1)^(i+j) m_ij / (i! j!) ∂_x^i ∂_y^j S with the places' moments m_ij; solved for S by fixed point.
 
     Parameters
     ----------
     mean : ndarray [shape=(rows, cols), float64, DN]
-    places : ndarray [shape=(n, 2), float64, px]
+    spread
+        The places.
     """
-    x, y = (places - places.mean(axis=0)).T
     still = mean
-    for _ in range(_SHARPENINGS):
+    for _ in range(spread.sharpenings):
         blur = np.zeros_like(mean)
-        for (i, j), picture in derivatives(still):
-            if i + j >= 2:
-                blur += _factor(i, j) * float(np.mean(x**i * y**j)) * picture
+        for (i, j), picture in derivatives(still, spread.order):
+            if i + j:
+                blur += _factor(i, j) * spread.moments[i, j] * picture
         still = mean - blur
     return still
 
@@ -130,15 +166,12 @@ def relinearise(
     x_y : ndarray [shape=(channels,), int]
         Whether a channel reads x (0) or y (1); channels come in pairs (x, y).
     """
-    edges = [*range(0, len(readings), _FRAMES_AT_ONCE), len(readings)]
-    for begin, end in pairwise(edges):
-        part = slice(begin, end)
-        beyond, slope = expansion.at(places[part])
-        centre = places[part][..., x_y]
-        error = readings[part] - centre - beyond
-        step = error
-        for _ in range(3):  # (1 + slope) · step = error, the slope being small
-            pairs = step.reshape(*step.shape[:2], -1, 2)
-            moved = np.repeat(pairs, 2, axis=2)  # each channel's own half's (x, y)
-            step = error - np.sum(slope * moved, axis=-1)
-        readings[part] = centre + step
+    beyond, slope = expansion.at(places)
+    centre = places[..., x_y]
+    error = readings - centre - beyond
+    step = error
+    for _ in range(3):  # (1 + slope) · step = error, the slope being small
+        pairs = step.reshape(*step.shape[:2], -1, 2)
+        moved = np.repeat(pairs, 2, axis=2)  # each channel's own half's (x, y)
+        step = error - np.sum(slope * moved, axis=-1)
+    readings[...] = centre + step

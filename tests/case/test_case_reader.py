@@ -65,7 +65,7 @@ def test_minimal():
     assert case.evidence[0].id == "E1"
     assert case.region is None
     assert [run.name for run in case.runs] == ["recovery"]
-    assert not case.camera.to_shutter().is_rolling
+    assert not case.camera.to_shutter(720, 1280).is_rolling
 
 
 def test_full():
@@ -75,7 +75,7 @@ def test_full():
     assert case.case.notes == "two\nlines\n"
     assert [(e.id, e.path, e.notes) for e in case.evidence] == [("E1", "a.mkv", ""), ("JD/7", "pictures", "007")]
     assert case.evidence[0].sha256 == "0123456789" * 6 + "0123"
-    shutter = case.camera.to_shutter()
+    shutter = case.camera.to_shutter(720, 1280)
     assert (shutter.line_delay, shutter.line_delay_uncertainty, shutter.exposure) == (1.9e-5, 1e-7, 1 / 4000)
     assert shutter.direction is ReadoutDirection.RIGHT_TO_LEFT
     assert shutter.line_delay_source == "LED"

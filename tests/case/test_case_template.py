@@ -75,7 +75,7 @@ def test_unfilled_template_names_what_to_fill_in(template):
 def test_filled_template_parses(template):
     case = parse_case(fill(template, "global")).case
     assert (case.case.id, case.evidence[0].path) == (FILLED["id"], FILLED["path"])
-    assert not case.camera.to_shutter().is_rolling
+    assert not case.camera.to_shutter(720, 1280).is_rolling
     with pytest.raises(CaseError, match=r"camera\.row_time: required for a rolling shutter"):
         parse_case(fill(template, "rolling"))
 
@@ -117,7 +117,7 @@ def test_case_for_clip_rolling():
     case = case_for_clip(
         "clip.mkv", shutter="rolling", row_time="19us", exposure="1/4000", readout_direction="right-to-left"
     )
-    shutter = case.camera.to_shutter()
+    shutter = case.camera.to_shutter(720, 1280)
     assert (shutter.line_delay, shutter.exposure, shutter.direction) == (1.9e-5, 1 / 4000, "right-to-left")
 
 

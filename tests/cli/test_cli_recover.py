@@ -241,7 +241,7 @@ def test_region_and_readout_direction_reach_the_result(vmf, clip, tmp_path):
     assert (shutter["row_time_source"], shutter["readout_direction"]) == ("LED, 2026-03", "right-to-left")
     assert shutter["exposure_s"] == 1 / 4000
     assert shutter["duty"] == pytest.approx(64 * 20e-6 * 300)
-    assert answer.json["band"]["trusted_up_to_hz"] == pytest.approx(0.05 / (64 * 1e-7))
+    assert answer.json["band"]["trusted_up_to_hz"] == pytest.approx(0.05 / (1e-7 * 63 / 2))
     assert answer.json["band"]["exposure_null_hz"] == pytest.approx(4000)
     assert answer.json["band"]["notches_hz"][:2] == [300, 600]
     resolved = (tmp_path / "run" / "case.resolved.yaml").read_text("utf-8")

@@ -146,11 +146,15 @@ def test_damaged_picture_is_refused_by_name(folder: Folder, suffix: str) -> None
 
 def test_folders_and_files_are_told_apart(folder: Folder, tmp_path: Path) -> None:
     path = folder(["1.png"])
+    (tmp_path / "notes.txt").write_text("no picture")
     assert ImageSequence.accepts(Evidence(path))
     assert not Video.accepts(Evidence(path))
-    assert not ImageSequence.accepts(Evidence(path / "1.png"))
+    assert ImageSequence.accepts(Evidence(path / "1.png"))
+    assert not Video.accepts(Evidence(path / "1.png"))
+    assert not ImageSequence.accepts(Evidence(tmp_path / "notes.txt"))
+    np.testing.assert_array_equal(decoded(opened(path / "1.png"))[1], decoded(opened(path))[1])
     with pytest.raises(EvidenceUnreadable, match="no folder"):
-        opened(path / "1.png")
+        opened(tmp_path / "notes.txt")
     with pytest.raises(EvidenceMissing, match="no such folder"):
         opened(tmp_path / "nowhere")
 

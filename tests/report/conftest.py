@@ -57,6 +57,7 @@ def result() -> dict[str, Any]:
 
     def signal(rms: float, peak: float, sigma: float) -> dict[str, Any]:
         return {
+            "quantity": "displacement",
             "rate_hz": 8000.0,
             "start_s": 0.00025,
             "samples": 15976,

@@ -156,6 +156,23 @@ def test_no_signal_says_that_the_silence_is_intended(result: dict[str, Any], fol
     assert "nowhere" in muted.text
 
 
+def test_a_light_signal_is_not_called_sound_nor_given_in_px(result: dict[str, Any], folder: Path) -> None:
+    for signal in (result["signal"], result["raw"]):
+        signal["quantity"] = "relative brightness"
+        for name in ("rms", "peak", "median_sigma"):
+            signal[f"{name}_relative"] = signal.pop(f"{name}_px")
+    for scale in result["audio"].values():
+        scale |= {"unit": "1", "relative_per_unit": scale.pop("px_per_unit")}
+    text = read(result, folder).text
+    assert "this is not sound" in text
+    assert "measured no motion" in text
+    assert "RMS relative brightness" in text
+    assert "stands for a relative brightness of 0.118096" in text
+    assert "Whether that motion is sound" not in text
+    assert "Direction of the motion" not in text
+    assert "0.04594 px" not in text
+
+
 def test_undetermined_has_no_p_value(result: dict[str, Any], folder: Path) -> None:
     result["verdict"] = "undetermined"
     result["detection"] |= {"p_value": None, "band_hz": None}

@@ -7,7 +7,8 @@ import pytest
 from numpy.typing import NDArray
 from scipy.linalg import solve_discrete_lyapunov, toeplitz
 
-from vmforensics_rolling_shutter.gaussian import ArPrior, Observations, posterior
+from vmforensics_rolling_shutter.gaussian import ArPrior, posterior
+from vmforensics_rolling_shutter.readings import Forward, Kernel, Readings
 
 
 def stable_prior(order: int, seed: int = 0) -> ArPrior:
@@ -41,11 +42,20 @@ def dense(band: NDArray[np.float64]) -> NDArray[np.float64]:
     return matrix + np.tril(matrix, -1).T
 
 
-def some_observations(size: int, count: int, seed: int = 1) -> Observations:
+def readings_at(position: NDArray[np.float64], value: NDArray[np.float64], weight: NDArray[np.float64]) -> Readings:
+    return Readings(position, value, weight, np.zeros(len(position), dtype=np.int64))
+
+
+def some_readings(size: int, count: int, seed: int = 1) -> Readings:
     rng = np.random.default_rng(seed)
     position = np.sort(rng.uniform(-0.4, size - 0.6, count))
     position = position[(position < 0.4 * size) | (position > 0.6 * size)]  # a gap
-    return Observations(position, rng.standard_normal(len(position)), rng.uniform(0.5, 5.0, len(position)))
+    return readings_at(position, rng.standard_normal(len(position)), rng.uniform(0.5, 5.0, len(position)))
+
+
+def normal_equations(readings: Readings, size: int, width: int) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    forward = Forward(readings, Kernel.of(0.0), size)
+    return forward.band(width, readings.weight), forward.moment(readings.value, readings.weight)
 
 
 @pytest.mark.parametrize("order", [2, 4, 10])
@@ -73,12 +83,11 @@ def test_a_nearly_deterministic_process_stays_positive() -> None:
 @pytest.mark.parametrize(("order", "blocks"), [(16, 2), (16, 5), (24, 8)])
 def test_the_posterior_is_the_dense_solution(order: int, blocks: int) -> None:
     size = order * blocks
-    prior, observations = stable_prior(order), some_observations(size, 3 * size)
-    mean, variance, products = posterior(prior, observations.likelihood(size, order))
-
-    likelihood = observations.likelihood(size, order)
-    covariance = np.linalg.inv(np.linalg.inv(toeplitz(autocovariance(prior, size))) + dense(likelihood.band))
-    expected = covariance @ likelihood.moment
+    prior, readings = stable_prior(order), some_readings(size, 3 * size)
+    band, moment = normal_equations(readings, size, order)
+    mean, variance, products = posterior(prior, band, moment)
+    covariance = np.linalg.inv(np.linalg.inv(toeplitz(autocovariance(prior, size))) + dense(band))
+    expected = covariance @ moment
     np.testing.assert_allclose(mean, expected, atol=1e-9)
     np.testing.assert_allclose(variance, np.diag(covariance), rtol=1e-8)
     second = covariance + np.outer(expected, expected)
@@ -87,44 +96,19 @@ def test_the_posterior_is_the_dense_solution(order: int, blocks: int) -> None:
 
 def test_without_observations_the_posterior_is_the_prior() -> None:
     prior, size = stable_prior(16), 96
-    nothing = Observations(np.zeros(0), np.zeros(0), np.zeros(0))
-    mean, variance, products = posterior(prior, nothing.likelihood(size, 16))
+    mean, variance, products = posterior(prior, np.zeros((17, size)), np.zeros(size))
     lags = autocovariance(prior, 17)
     assert not mean.any()
     np.testing.assert_allclose(variance, lags[0], rtol=1e-8)
     np.testing.assert_allclose(products, lags * (size - np.arange(17)), rtol=1e-7, atol=1e-9)
 
 
-@pytest.mark.parametrize("frequency", [0.02, 0.1, 0.25, 0.38])
-def test_the_interpolator_reads_a_wave_between_the_samples(frequency: float) -> None:
-    """y = Hx: the least-squares x of many readings of a wave is the wave, to -54 dB up to 0.38 of the rate."""
-    size = 128
-    position = np.sort(np.random.default_rng(2).uniform(20, 108, 2000))
-    value = np.cos(2 * np.pi * frequency * position + 1)
-    observations = Observations(position, value, np.ones(len(position)))
-    likelihood = observations.likelihood(size, 16)
-    band, moment = likelihood.band, likelihood.moment
-    wave = np.cos(2 * np.pi * frequency * np.arange(size) + 1)
-    fitted = moment @ wave / (wave @ dense(band) @ wave)
-    assert fitted == pytest.approx(1, abs=0.002)
-    misfit = value @ value - 2 * moment @ wave + wave @ dense(band) @ wave
-    assert misfit / (value @ value) < 4e-6
-
-
-def test_weights_scale_what_the_observations_say() -> None:
-    observations = some_observations(64, 100)
-    doubled = Observations(observations.position, observations.value, 2 * observations.weight)
-    once, twice = observations.likelihood(64, 16), doubled.likelihood(64, 16)
-    np.testing.assert_allclose(twice.band, 2 * once.band)
-    np.testing.assert_allclose(twice.moment, 2 * once.moment)
-    assert once.band.any()
-
-
-def test_a_part_of_the_observations_counts_from_its_beginning() -> None:
-    observations = Observations(np.array([0.2, 9.6, 10.4, 19.4, 19.6]), np.arange(5.0), np.ones(5))
-    part = observations.between(10, 20)
-    np.testing.assert_allclose(part.position, [-0.4, 0.4, 9.4])
-    assert part.value.tolist() == [1, 2, 3]
+def test_a_band_wider_than_the_prior_gives_the_same_posterior() -> None:
+    prior, readings = stable_prior(16), some_readings(96, 300)
+    narrow = posterior(prior, *normal_equations(readings, 96, 16))
+    wide = posterior(prior, *normal_equations(readings, 96, 24))
+    for one, other in zip(narrow, wide, strict=True):
+        np.testing.assert_allclose(one, other, rtol=1e-8, atol=1e-10)
 
 
 def test_the_first_guess_has_the_signals_power_without_the_noise() -> None:
@@ -133,8 +117,8 @@ def test_the_first_guess_has_the_signals_power_without_the_noise() -> None:
     position = np.sort(rng.uniform(0, size - 1, 6000))
     position = position[np.mod(position, 160) < 130]  # a gap in every frame
     value = np.sin(2 * np.pi * 0.04 * position) + rng.standard_normal(len(position))
-    prior = ArPrior.initial(Observations(position, value, np.ones(len(position))), size, 32)
+    prior = ArPrior.initial(readings_at(position, value, np.ones(len(position))), size, 32)
     power = autocovariance(prior, 1)[0]
     assert power == pytest.approx(0.5, rel=0.25)
-    silent = Observations(position, rng.standard_normal(len(position)), np.ones(len(position)))
+    silent = readings_at(position, rng.standard_normal(len(position)), np.ones(len(position)))
     assert autocovariance(ArPrior.initial(silent, size, 32), 1)[0] < 0.1

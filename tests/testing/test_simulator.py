@@ -517,9 +517,12 @@ def test_the_command_writes_clip_and_truth(tmp_path, command):
     assert facts["settings"]["camera"]["shutter"] == {
         "direction": "top-to-bottom",
         "exposure": 0.0005,
+        "first_sensor_row": 0,
         "line_delay": 1.9e-05,
         "line_delay_source": "simulated",
         "line_delay_uncertainty": None,
+        "rows_at_once": 1,
+        "sensor_rows_per_row": 1.0,
     }
     shutter = Shutter(19e-6, line_delay_source="simulated", exposure=0.0005)
     camera = Camera(64, 48, frames=6, shutter=shutter, noise=(0, 0.01), dropped=(2,))

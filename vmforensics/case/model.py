@@ -96,17 +96,31 @@ class Camera(_Section):
     model_config = ConfigDict(
         json_schema_extra={
             "if": {"properties": {"shutter": {"const": "rolling"}}},
-            "then": {"required": ["row_time"]},
+            "then": {"oneOf": [{"required": [key]} for key in ("row_time", "readout", "line_time")]},
         }
     )
 
     shutter: ShutterKind = Field(description="Whether the rows are exposed one after another, or all at once.")
+    readout: Seconds | None = Field(
+        default=None,
+        gt=0,
+        lt=10,
+        description="Time in which the whole stored picture is read out, instead of the row time: the row time is this "
+        "divided by the stored rows (columns, where the readout runs along them).",
+    )
+    line_time: Seconds | None = Field(
+        default=None,
+        gt=0,
+        lt=1,
+        description="Time between the exposures of consecutive rows of the sensor, instead of the row time: the row "
+        "time is this times sensor_rows_per_row.",
+    )
     row_time: Seconds | None = Field(
         default=None,
         ge=0,
         lt=1,
         description="Time between the exposures of consecutive rows of the stored picture. Required for a rolling "
-        "shutter, for it is never guessed; left out for a global one.",
+        "shutter (or readout, or line_time), for it is never guessed; left out for a global one.",
     )
     row_time_uncertainty: Seconds | None = Field(
         default=None, gt=0, lt=1, description="Standard uncertainty of the row time."
@@ -121,35 +135,75 @@ class Camera(_Section):
         default=ReadoutDirection.TOP_TO_BOTTOM,
         description="The way the readout travels over the stored picture, un-rotated.",
     )
+    sensor_rows_per_row: float = Field(
+        default=1.0,
+        ge=1,
+        le=64,
+        description="Sensor rows averaged into one row of the stored picture, where it was binned or scaled in height.",
+    )
+    rows_at_once: int = Field(
+        default=1, strict=True, ge=1, le=4096, description="Sensor rows that are exposed and read together."
+    )
+    first_sensor_row: int = Field(
+        default=0,
+        strict=True,
+        ge=0,
+        le=LARGEST_INTEGER,
+        description="Sensor rows read before the stored picture's first one, where it is a crop; it says which rows "
+        "are read together.",
+    )
     capture_fps: Hertz | None = Field(
         default=None, gt=0, le=1e8, description="Frames per second as filmed, where the container's rate isn't true."
     )
+
+    @field_validator("readout", "line_time")
+    @classmethod
+    def _instead_of_the_row_time(cls, value: float | None, info: ValidationInfo) -> float | None:
+        if value and info.data.get("shutter") is ShutterKind.GLOBAL:
+            raise ValueError(f"{value} s contradicts 'shutter: global', whose rows are exposed at once; leave it out")
+        if value and info.data.get("readout"):
+            raise ValueError("row_time, readout and line_time say the same thing; give one of them")
+        return value
 
     @field_validator("row_time")
     @classmethod
     def _row_time_fits_shutter(cls, value: float | None, info: ValidationInfo) -> float | None:
         shutter = info.data.get("shutter")
-        if shutter is ShutterKind.ROLLING and not value:
+        if not {"readout", "line_time"} <= info.data.keys():  # one of them is itself wrong, and reported as such
+            return value or None
+        stated = info.data["readout"] or info.data["line_time"]
+        if value and stated:
+            raise ValueError("row_time, readout and line_time say the same thing; give one of them")
+        if shutter is ShutterKind.ROLLING and not (value or stated):
             raise ValueError("required for a rolling shutter, and greater than 0; write a duration such as 19us")
         if shutter is ShutterKind.GLOBAL and value:
             raise ValueError(f"{value} s contradicts 'shutter: global', whose rows are exposed at once; leave it out")
         return value or None
 
-    @field_validator("row_time_uncertainty", "row_time_source")
+    @field_validator("row_time_uncertainty", "row_time_source", "sensor_rows_per_row", "rows_at_once")
     @classmethod
     def _only_of_a_row_time(cls, value: _T, info: ValidationInfo) -> _T:
-        if value and info.data.get("shutter") is ShutterKind.GLOBAL:
+        if value and value != 1 and info.data.get("shutter") is ShutterKind.GLOBAL:
             raise ValueError("a global shutter has no row time; leave it out")
         return value
 
-    def to_shutter(self) -> Shutter:
-        """The exposure timing in the program's terms."""
+    def to_shutter(self, height: int, width: int) -> Shutter:
+        """The exposure timing in the program's terms, for a stored picture of that size in px."""
+        rows = width if self.readout_direction.along_columns else height
+        row_time = self.row_time or 0.0
+        if self.readout is not None:
+            row_time = self.readout / rows
+        elif self.line_time is not None:
+            row_time = self.line_time * self.sensor_rows_per_row
         return Shutter(
-            line_delay=self.row_time or 0.0,
+            line_delay=row_time,
             line_delay_uncertainty=self.row_time_uncertainty,
             line_delay_source=self.row_time_source,
             exposure=self.exposure,
             direction=self.readout_direction,
+            sensor_rows_per_row=self.sensor_rows_per_row,
+            rows_at_once=self.rows_at_once,
+            first_sensor_row=self.first_sensor_row,
         )
 
 

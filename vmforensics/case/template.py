@@ -42,9 +42,14 @@ camera:
   # picture: readout time / rows. It is required, and it isn't guessed: measure it by filming an LED of known
   # frequency with the same camera in the same mode. 1 % of error distorts a tone of 1 kHz at -13 dB; aim at 0.3 %.
   # row_time: 19us
+  # readout: 15.7 ms          # instead of it: the time to read the whole stored picture, as published figures state
+  # line_time: 14.8us         # instead of it: the sensor's own; the row time is this times sensor_rows_per_row
   # row_time_uncertainty: 0.1us
   # row_time_source: ""       # who says so: a measurement and its date, the file's metadata, a publication
   # readout_direction: top-to-bottom      # or bottom-to-top, left-to-right, right-to-left, on the un-rotated picture
+  # sensor_rows_per_row: 1    # 2 where the camera binned or scaled to half the height; may be a fraction
+  # rows_at_once: 1           # sensor rows that are exposed and read together
+  # first_sensor_row: 0       # sensor rows read before the stored picture's first one, where it is a crop
 
   # Both shutters.
   # exposure: 1/4000          # exposure time of a row; leave it out if unknown
@@ -132,10 +137,15 @@ def case_for_clip(
     *,
     shutter: str,
     row_time: float | str | None = None,
+    readout: float | str | None = None,
+    line_time: float | str | None = None,
     row_time_uncertainty: float | str | None = None,
     row_time_source: str = "",
     exposure: float | str | None = None,
     readout_direction: str | None = None,
+    sensor_rows_per_row: float | None = None,
+    rows_at_once: int | None = None,
+    first_sensor_row: int | None = None,
     capture_fps: float | str | None = None,
     region: tuple[int, int, int, int] | None = None,
     folder: Path | None = None,
@@ -148,12 +158,14 @@ def case_for_clip(
         The evidence.
     shutter
         "rolling" or "global".
-    row_time, row_time_uncertainty, exposure : s
+    row_time, readout, line_time, row_time_uncertainty, exposure : s
         Durations as numbers or as text with a unit ("19us").
     row_time_source
         Who says so.
     readout_direction
         "top-to-bottom" if None.
+    sensor_rows_per_row, rows_at_once, first_sensor_row
+        1, 1 and 0 if None.
     capture_fps : Hz
         Frame rate at which the clip was taken, where the container's isn't true.
     region : px
@@ -174,10 +186,15 @@ def case_for_clip(
     camera = {
         "shutter": shutter,
         "row_time": row_time,
+        "readout": readout,
+        "line_time": line_time,
         "row_time_uncertainty": row_time_uncertainty,
         "row_time_source": row_time_source,
         "exposure": exposure,
         "readout_direction": readout_direction,
+        "sensor_rows_per_row": sensor_rows_per_row,
+        "rows_at_once": rows_at_once,
+        "first_sensor_row": first_sensor_row,
         "capture_fps": capture_fps,
     }
     content: dict[str, object] = {

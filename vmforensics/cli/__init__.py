@@ -11,6 +11,7 @@ from typing import Any, NoReturn
 import typer
 from typer.core import TyperGroup
 
+from vmforensics.cli.calibrate import calibrate
 from vmforensics.cli.console import printable
 from vmforensics.cli.info import info
 from vmforensics.cli.new import new, schema
@@ -72,7 +73,7 @@ def _options(
     """Recovers sound from silent video, as evidence: hashed, logged, with its uncertainty."""
 
 
-for command in (recover, run, verify, info, simulate, new, schema):
+for command in (recover, calibrate, run, verify, info, simulate, new, schema):
     app.command()(command)
 app.add_typer(plugins, name="plugins")
 

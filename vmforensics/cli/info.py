@@ -28,6 +28,7 @@ def info(
     """
     from vmforensics.custody import WatchedStream, digest_evidence
     from vmforensics.data import Evidence
+    from vmforensics.display import describe_turn
     from vmforensics.errors import TimingError
     from vmforensics.plugins import Registry
     from vmforensics.recovery.plan import source_for
@@ -58,6 +59,8 @@ def info(
                 "frame_types": dict(sorted(types.items())),
                 "decoded_luma_sha256": stream.decoded_digest,
             }
+        if turned := describe_turn(stream.facts, stream.height, stream.width):
+            facts["shown"] = turned
         facts |= {"facts": dict(stream.facts), "complaints": list(stream.complaints)}
     if as_json:
         print_json(facts)

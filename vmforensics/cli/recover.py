@@ -33,6 +33,13 @@ def recover(
     row_time: Annotated[
         str | None, typer.Option(help="Rolling shutter: time from row to row, as 19us.", metavar="TIME")
     ] = None,
+    readout: Annotated[
+        str | None, typer.Option(help="Instead: time to read the whole stored picture, as 15.7ms.", metavar="TIME")
+    ] = None,
+    line_time: Annotated[
+        str | None,
+        typer.Option(help="Instead: the sensor's own row time; see --sensor-rows-per-row.", metavar="TIME"),
+    ] = None,
     row_time_uncertainty: Annotated[
         str | None, typer.Option(help="Standard uncertainty of the row time.", metavar="TIME")
     ] = None,
@@ -42,9 +49,18 @@ def recover(
         str | None,
         typer.Option(help="top-to-bottom, bottom-to-top, left-to-right or right-to-left.", metavar="DIRECTION"),
     ] = None,
+    sensor_rows_per_row: Annotated[
+        float | None, typer.Option(help="Sensor rows averaged into a stored row (binning, scaling).", metavar="N")
+    ] = None,
+    rows_at_once: Annotated[
+        int | None, typer.Option(help="Sensor rows that are exposed and read together.", metavar="N")
+    ] = None,
+    first_sensor_row: Annotated[
+        int | None, typer.Option(help="Sensor rows read before the first stored one (a crop).", metavar="N")
+    ] = None,
     roi: Annotated[str | None, typer.Option(help="Region of interest in px.", metavar="X,Y,W,H")] = None,
     shutter: Annotated[
-        str | None, typer.Option(help="global or rolling; rolling if --row-time is given.", metavar="KIND")
+        str | None, typer.Option(help="global or rolling; rolling if a row time is given.", metavar="KIND")
     ] = None,
     out: OutOption = None,
     plugin: NoPluginOption = None,
@@ -64,13 +80,14 @@ def recover(
     from vmforensics.recovery import recover_clip
 
     registry = registry_without(plugin)
-    kind = shutter or ("rolling" if row_time is not None else "global")
-    if kind == "rolling" and row_time is None:
+    timed = any(stated is not None for stated in (row_time, readout, line_time))
+    kind = shutter or ("rolling" if timed else "global")
+    if kind == "rolling" and not timed:
         raise CaseError(
             "a rolling shutter needs its row time, which is never guessed",
-            hint="give --row-time, from the camera's metadata, a measurement, or a published readout time / rows",
+            hint="give --row-time (or --readout), from the camera's metadata, a measurement, or a published figure",
         )
-    if shutter is None and row_time is None and capture_fps is None:
+    if shutter is None and not timed and capture_fps is None:
         _refuse_ordinary_footage(clip, registry)
     with Console(quiet=quiet or as_json) as console:
         outcome = recover_clip(
@@ -78,12 +95,17 @@ def recover(
             out,
             shutter=kind,
             row_time=row_time,
+            readout=readout,
+            line_time=line_time,
             row_time_uncertainty=row_time_uncertainty,
             row_time_source=row_time_source,
             exposure=exposure,
             readout_direction=readout_direction,
+            sensor_rows_per_row=sensor_rows_per_row,
+            rows_at_once=rows_at_once,
+            first_sensor_row=first_sensor_row,
             capture_fps=capture_fps,
-            region=_region(roi),
+            region=region_of(roi),
             registry=registry,
             watcher=console,
         )
@@ -108,7 +130,8 @@ def registry_without(options: list[str] | None) -> Any:
     return Registry(blocked=blocked)
 
 
-def _region(text: str | None) -> tuple[int, int, int, int] | None:
+def region_of(text: str | None) -> tuple[int, int, int, int] | None:
+    """A region of interest as --roi writes it."""
     if text is None:
         return None
     try:
@@ -149,6 +172,7 @@ def report_outcomes(outcomes: list[Outcome], *, as_json: bool, quiet: bool) -> N
             ("verdict", f"{result['verdict'].upper()}: {result['verdict_reason']}"),
             ("evidence", f"{result['evidence']['name']}, SHA-256 {result['evidence']['sha256'][:16]}..., unchanged"),
             ("signal", _signal_line(signal)),
+            *_trust_line(result),
             ("listen", outcome.folder / "recovered_48k.wav"),
             ("look", outcome.folder / "spectrogram.png"),
             ("report", outcome.folder / "report.html"),
@@ -163,9 +187,22 @@ def report_outcomes(outcomes: list[Outcome], *, as_json: bool, quiet: bool) -> N
             typer.echo("")
 
 
+def _trust_line(result: dict[str, Any]) -> list[tuple[str, str]]:
+    """Up to where the row times can be trusted, for a rolling shutter."""
+    if result["shutter"]["kind"] != "rolling":
+        return []
+    limit = result["band"]["trusted_up_to_hz"]
+    if limit is None:
+        return [("row time", "its uncertainty isn't stated: up to which frequency it can be trusted is unknown")]
+    return [("row time", f"good up to {limit:.4g} Hz (phase error below 0.05 cycle)")]
+
+
 def _signal_line(signal: dict[str, Any]) -> str:
-    sigma = f", uncertainty {signal['median_sigma_px']:.2g} px a sample" if signal["median_sigma_px"] else ""
+    names = {key.rpartition("_")[0]: key for key in signal}  # "rms" of "rms_px": what was recovered is in its own unit
+    unit = names["rms"].removeprefix("rms_")
+    median = signal[names["median_sigma"]]
+    sigma = f", uncertainty {median:.2g} {unit} a sample" if median else ""
     return (
-        f"{signal['duration_s']:.3f} s at {signal['rate_hz']:.6g} Hz, {signal['rms_px']:.2g} px RMS{sigma}, "
+        f"{signal['duration_s']:.3f} s at {signal['rate_hz']:.6g} Hz, {signal[names['rms']]:.2g} {unit} RMS{sigma}, "
         f"{100 * signal['synthesised_share']:.1f} % of samples not seen by the camera"
     )

@@ -52,6 +52,9 @@ def simulate(
     sway: Annotated[
         str, typer.Option(help="Amplitude of a slow swinging along the drift, px.", rich_help_panel=_SCENE)
     ] = "0",
+    handheld: Annotated[
+        str, typer.Option(help="How far a hand that holds the camera wanders, px.", rich_help_panel=_SCENE)
+    ] = "0",
     flicker: Annotated[
         str | None,
         typer.Option(help="Frequency of flickering light: twice the mains', 100 Hz.", rich_help_panel=_SCENE),
@@ -79,6 +82,15 @@ def simulate(
         str,
         typer.Option(help="top-to-bottom, bottom-to-top, left-to-right, right-to-left.", rich_help_panel=_CAMERA),
     ] = "top-to-bottom",
+    rows_at_once: Annotated[
+        int, typer.Option(help="Sensor rows that are exposed and read together.", rich_help_panel=_CAMERA)
+    ] = 1,
+    sensor_rows_per_row: Annotated[
+        float, typer.Option(help="Sensor rows averaged into a stored row: 2, 1.5.", rich_help_panel=_CAMERA)
+    ] = 1.0,
+    first_sensor_row: Annotated[
+        int, typer.Option(help="Sensor rows read before the first stored one.", rich_help_panel=_CAMERA)
+    ] = 0,
     noise: Annotated[
         str, typer.Option(help="A,B: noise variance A + B*I at pixel value I.", rich_help_panel=_CAMERA)
     ] = "1,0",
@@ -90,6 +102,9 @@ def simulate(
         str, typer.Option(help="RMS deviation of the frame times: 100us.", rich_help_panel=_CAMERA)
     ] = "0",
     drop: Annotated[str | None, typer.Option(help="Frames that are lost: 10,11,40.", rich_help_panel=_CAMERA)] = None,
+    repeat: Annotated[
+        str | None, typer.Option(help="Frames replaced by the one before: 10,40.", rich_help_panel=_CAMERA)
+    ] = None,
     codec: Annotated[
         str, typer.Option(help="ffv1, rawvideo, libx264, libx265, mjpeg.", rich_help_panel=_FILE)
     ] = "ffv1",
@@ -150,6 +165,9 @@ def simulate(
             line_delay_source="simulated" if line_delay else "",
             exposure=_quantity("--exposure", seconds, exposure),
             direction=ReadoutDirection(readout_direction),
+            sensor_rows_per_row=sensor_rows_per_row,
+            rows_at_once=rows_at_once,
+            first_sensor_row=first_sensor_row,
         ),
         bits=bits,
         noise=(a, b),
@@ -158,6 +176,7 @@ def simulate(
         gain=gain,
         jitter=_quantity("--jitter", seconds, jitter) or 0.0,
         dropped=tuple(_numbers("--drop", int, drop)) if drop else (),
+        repeated=tuple(_numbers("--repeat", int, repeat)) if repeat else (),
     )
     light = _quantity("--flicker", hertz, flicker)
     simulation = make(
@@ -168,6 +187,7 @@ def simulate(
         direction=direction,
         drift=(across, down),
         sway=_quantity("--sway", pixels, sway) or 0.0,
+        handheld=_quantity("--handheld", pixels, handheld) or 0.0,
         moving=Region(*_numbers("--moving", int, moving, 4)) if moving else None,
         flicker=None if light is None else Flicker(light, flicker_depth),
         seed=seed,

@@ -99,7 +99,8 @@ class EvidenceDigest:
         Every file of the exhibit, in byte order of their names.
     sha256 : str
         For a single file its own SHA-256; for a folder that of the files' sha256sum listing, which
-        `cd FOLDER && LC_ALL=C sha256sum * | sha256sum` repeats.
+        `cd FOLDER && LC_ALL=C sha256sum * | sha256sum` repeats; for a recording in two files likewise
+        (`sha256sum clip.cihx clip.mraw | sha256sum`).
     """
 
     files: tuple[FileDigest, ...]
@@ -130,7 +131,7 @@ def digest_evidence(evidence: Evidence, *, progress: Callable[[int], None] | Non
                 f"{path}: can't be read: {error.strerror}", hint="check the medium and the permissions"
             ) from error
     files.sort(key=lambda file: os.fsencode(file.name))
-    if evidence.path.is_dir():
+    if evidence.path.is_dir() or len(files) > 1:
         return EvidenceDigest(tuple(files), sha256_of_listing((file.name, file.sha256) for file in files))
     return EvidenceDigest(tuple(files), files[0].sha256)
 

@@ -7,6 +7,8 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
+from vmforensics.data.frames import Region
+from vmforensics.data.quantity import DISPLACEMENT, Quantity
 from vmforensics.data.signal import Signal
 from vmforensics.data.sway import Sway
 
@@ -26,11 +28,15 @@ class Channel:
     half : 0, 1 or None
         Which of two disjoint sets of pixels it was measured on. Noise is independent between the halves,
         a true motion is common to both; detection rests on that. None: on neither alone.
+    place : Region or None
+        Rectangle of the analysed region that it was measured on, in readout order: x along the sensor row, y across
+        rows. None: on the whole of it.
     """
 
     label: str
     response: tuple[float, float]
     half: int | None = None
+    place: Region | None = None
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -57,11 +63,17 @@ class Motion:
         Nominal frame rate.
     exposure : float or None, s
         Exposure time that each sample averages over; None where unknown.
+    quantity : Quantity
+        What the channels read. Anything but displacement stands in `displacement` in its own unit, with the responses
+        (1, 0), as if along the row.
     doubt : str
         Why the displacement can't be relied on ("the picture drifts by 3 px ..."); "" where it can. A run whose motion
         is in doubt gets no verdict.
     warnings : tuple of str
         What the estimator wants the user to know.
+    path : ndarray [shape=(frames, 2), float64, px] or None
+        Where a drifting picture stood in each frame; the estimator followed it and took it out of `displacement`. None
+        where the picture stays in place.
 
     Raises
     ------
@@ -77,8 +89,10 @@ class Motion:
     channels: tuple[Channel, ...]
     frame_rate: float
     exposure: float | None = None
+    quantity: Quantity = DISPLACEMENT
     doubt: str = ""
     warnings: tuple[str, ...] = ()
+    path: NDArray[np.float64] | None = None
 
     def __post_init__(self) -> None:
         if self.displacement.ndim != 3:
@@ -91,13 +105,16 @@ class Motion:
             "channels": ((len(self.channels),), (channels,)),
             "precision": (self.precision.shape[2:], (channels, channels)),
         }
+        if self.path is not None:
+            expected["path"] = (self.path.shape, (frames, 2))
         for name, (shape, wanted) in expected.items():
             if shape != wanted:
                 raise ValueError(f"{name} has shape {shape}; displacement {self.displacement.shape} asks for {wanted}")
         if self.precision.shape[0] not in (1, frames) or self.precision.shape[1] not in (1, rows):
             raise ValueError(f"precision {self.precision.shape} doesn't broadcast to ({frames}, {rows}) samples")
-        for name in ("displacement", "precision", "frame_times", "row_offsets"):
-            if not np.all(np.isfinite(getattr(self, name))):
+        for name in ("displacement", "precision", "frame_times", "row_offsets", "path"):
+            value = getattr(self, name)
+            if value is not None and not np.all(np.isfinite(value)):
                 raise ValueError(f"{name} holds values that aren't finite")
         if np.any(np.diff(self.frame_times) <= 0):
             raise ValueError("frame_times must increase")
@@ -208,9 +225,14 @@ class Motion:
         return np.asarray(np.linalg.solve(total + ridge, moment[..., None])[..., 0]), strength
 
     def sway(self) -> Sway:
-        """The slow motion of the whole picture."""
+        """The slow motion of the whole picture, with the path that was taken out of it."""
+        return self._slow(0.0 if self.path is None else self.path)
+
+    def _slow(self, path: NDArray[np.float64] | float) -> Sway:
+        """The slow motion in the displacement, on top of a path."""
+        mean, information = self.frame_means()
         middle = self.frame_times + float(self.row_offsets.mean())
-        return Sway.through(*self.frame_means(), middle, frame_rate=self.frame_rate)
+        return Sway.through(mean + path, information, middle, frame_rate=self.frame_rate)
 
     def steadied(self) -> tuple[Motion, Sway]:
         """Set the slow motion of the whole picture apart.
@@ -220,9 +242,9 @@ class Motion:
         Motion
             What is left when the sway is taken out of every channel.
         Sway
-            The slow motion.
+            The slow motion that was in the displacement.
         """
-        sway = self.sway()
+        sway = self._slow(0.0)
         response = self.response
         displacement = self.displacement.copy()
         for row, offset in enumerate(self.row_offsets):
@@ -263,4 +285,5 @@ class Motion:
             observed=observed,
             sigma=np.where(observed, 1 / np.sqrt(safe), 0.0),
             axis=axis,
+            quantity=self.quantity,
         )

@@ -1,4 +1,4 @@
-"""A uniformly sampled displacement signal that knows which samples were seen and how well."""
+"""A uniformly sampled signal that knows which samples were seen and how well."""
 
 from __future__ import annotations
 
@@ -6,6 +6,8 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
+
+from vmforensics.data.quantity import DISPLACEMENT, Quantity
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -15,7 +17,7 @@ class Signal:
     Parameters
     ----------
     samples : ndarray [shape=(n,), float64, `unit`]
-        Displacement.
+        What was recovered, in the unit of `quantity`.
     rate : float, Hz
         Samples per second.
     start : float, s
@@ -26,8 +28,8 @@ class Signal:
         Standard uncertainty of each sample, in the same unit; 0 where a sample is an empty gap.
     axis : (float, float)
         Direction of the displacement: unit vector along the sensor row (x) and across rows (y).
-    unit : str
-        Unit of samples and sigma.
+    quantity : Quantity
+        What the samples are: displacement, unless the motion estimator measured something else.
     warnings : tuple of str
         What the stages wanted the user to know.
 
@@ -43,7 +45,7 @@ class Signal:
     observed: NDArray[np.bool_]
     sigma: NDArray[np.float64]
     axis: tuple[float, float] = (1.0, 0.0)
-    unit: str = "px"
+    quantity: Quantity = DISPLACEMENT
     warnings: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
@@ -61,6 +63,11 @@ class Signal:
             raise ValueError("sigma must not be negative")
         if not (np.isfinite(self.rate) and self.rate > 0 and np.isfinite(self.start)):
             raise ValueError(f"rate {self.rate} Hz and start {self.start} s must be finite, the rate positive")
+
+    @property
+    def unit(self) -> str:
+        """Unit of samples and sigma."""
+        return self.quantity.unit
 
     @property
     def times(self) -> NDArray[np.float64]:

@@ -9,7 +9,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from vmforensics.case import CaseFile, case_for_clip, dump_case, parse_case, read_case
+import numpy as np
+
+from vmforensics.case import CaseFile, ShutterKind, case_for_clip, dump_case, parse_case, read_case
 from vmforensics.custody import (
     EvidenceDigest,
     Ledger,
@@ -21,14 +23,19 @@ from vmforensics.custody import (
     environment,
     next_run_folder,
 )
-from vmforensics.data import Clock, Evidence, FrameStream, Motion, Recovery, SensorFrames, Signal
+from vmforensics.data import Clock, Evidence, FrameStream, Motion, Recovery, Region, SensorFrames, Signal
 from vmforensics.detection import detect
-from vmforensics.errors import DigestMismatch, OutputError, TimingError
+from vmforensics.display import describe_turn, region_hint
+from vmforensics.errors import DigestMismatch, OutputError, RegionError, TimingError, Unsuitable
+from vmforensics.light import Light, judge_exposure, judge_lamp
 from vmforensics.plugins import Registry
+from vmforensics.readout import Readout, ReadoutVerdict, judge_readout
 from vmforensics.recovery import guard
+from vmforensics.recovery.inspect import InspectedStream
 from vmforensics.recovery.plan import Plan, plan_case
 from vmforensics.recovery.summary import describe_clock, describe_signal, notches, shutter_warnings, summarise, to_json
 from vmforensics.recovery.watch import Unwatched, Watcher
+from vmforensics.repeats import find_repeats, without_repeats
 from vmforensics.report import render_report
 from vmforensics.stages import Stage
 from vmforensics.timing import judge_clock
@@ -100,10 +107,15 @@ def recover_clip(
     *,
     shutter: str,
     row_time: float | str | None = None,
+    readout: float | str | None = None,
+    line_time: float | str | None = None,
     row_time_uncertainty: float | str | None = None,
     row_time_source: str = "",
     exposure: float | str | None = None,
     readout_direction: str | None = None,
+    sensor_rows_per_row: float | None = None,
+    rows_at_once: int | None = None,
+    first_sensor_row: int | None = None,
     capture_fps: float | str | None = None,
     region: tuple[int, int, int, int] | None = None,
     registry: Registry | None = None,
@@ -119,8 +131,9 @@ def recover_clip(
         The run folder; by default the next number under `casefiles/CLIP/runs/` in the working folder.
     shutter
         "global" or "rolling".
-    row_time, row_time_uncertainty, row_time_source, exposure, readout_direction, capture_fps, region
-        As in a case file; a rolling shutter needs its row time.
+    row_time, readout, line_time, row_time_uncertainty, row_time_source, exposure, readout_direction,
+    sensor_rows_per_row, rows_at_once, first_sensor_row, capture_fps, region
+        As in a case file; a rolling shutter needs one of the first three.
 
     Raises
     ------
@@ -132,10 +145,15 @@ def recover_clip(
         clip.resolve(),
         shutter=shutter,
         row_time=row_time,
+        readout=readout,
+        line_time=line_time,
         row_time_uncertainty=row_time_uncertainty,
         row_time_source=row_time_source,
         exposure=exposure,
         readout_direction=readout_direction,
+        sensor_rows_per_row=sensor_rows_per_row,
+        rows_at_once=rows_at_once,
+        first_sensor_row=first_sensor_row,
         capture_fps=capture_fps,
         region=region,
     )
@@ -152,14 +170,14 @@ def carry_out(plan: Plan, path: Path, watcher: Watcher, registry: Registry) -> O
     """Carry out one run into a new folder; see `run_case`."""
     folder = RunFolder.create(path, evidence=[plan.evidence.path])
     identity = plan.case.case.model_dump(mode="json")
-    with folder.record(case=identity, run=plan.name, **_setting(registry)) as ledger, _saying_where(ledger):
+    with folder.record(case=identity, run=plan.name, **setting(registry)) as ledger, saying_where(ledger):
         journey = _Journey(plan, folder, ledger, watcher)
         ledger.published(folder.write("case.yaml", plan.case_text))
         ledger.published(folder.write("case.resolved.yaml", dump_case(plan.case).encode()))
         before = journey.examine()
         stream, clock = journey.open()
         frames = journey.expose(stream, clock)
-        motion = journey.estimate(frames)
+        motion = journey.examine_motion(frames, journey.estimate(frames))
         signal = journey.combine(motion)
         raw = motion.onto_grid(signal.axis, start=signal.start, rate=signal.rate, size=len(signal.samples))
         guard.seal(raw)
@@ -174,7 +192,7 @@ def carry_out(plan: Plan, path: Path, watcher: Watcher, registry: Registry) -> O
 
 
 @contextmanager
-def _saying_where(ledger: Ledger) -> Iterator[None]:
+def saying_where(ledger: Ledger) -> Iterator[None]:
     """Add to an error where the record lies that tells how far the run came."""
     try:
         yield
@@ -191,7 +209,7 @@ def _key_interval(stream: FrameStream, rate: float) -> float:
     return stream.frame_count / (keys if isinstance(keys, int) and keys > 0 else 1) / rate
 
 
-def _setting(registry: Registry) -> dict[str, Any]:
+def setting(registry: Registry) -> dict[str, Any]:
     """What the run's first ledger entry says of programs and plugins."""
     return {
         "environment": environment(),
@@ -212,6 +230,7 @@ class _Journey:
         self._ledger = ledger
         self._watcher = watcher
         self._warnings: list[str] = []
+        self._readout: Readout | None = None
 
     @contextmanager
     def _stage(self, stage: Stage) -> Iterator[tuple[dict[str, Any], dict[str, Any]]]:
@@ -279,15 +298,22 @@ class _Journey:
             )
             record["clock"] = describe_clock(clock)
             self._watcher.say(f"clock: {clock.verdict.value}, {clock.rate:.6g} frames/s ({clock.basis})")
+        if turned := describe_turn(stream.facts, stream.height, stream.width):
+            self._warn(turned)
         return stream, clock
 
-    def expose(self, stream: FrameStream, clock: Clock) -> SensorFrames:
+    def expose(self, stream: WatchedStream, clock: Clock) -> SensorFrames:
         """Give every sensor row its instant."""
         case = self._plan.case
-        region = case.region.to_region() if case.region else None
+        region = case.region.to_region() if case.region else Region(0, 0, stream.width, stream.height)
         with self._ledger.step("place sensor rows in time") as record:
-            frames = SensorFrames(stream, clock, case.camera.to_shutter(), region)
-            record["shutter"] = case.camera.model_dump(mode="json")
+            shutter = case.camera.to_shutter(stream.height, stream.width)
+            try:
+                frames = SensorFrames(InspectedStream(stream, shutter, region), clock, shutter, region)
+            except RegionError as error:
+                hint = region_hint(region, stream.facts, stream.height, stream.width)
+                raise RegionError(error.message, hint=hint or error.hint) from error
+            record["shutter"] = case.camera.model_dump(mode="json") | {"row_time_s": shutter.line_delay or None}
             record["sensor_rows"] = {"first": frames.first_row, "count": frames.rows, "pixels": frames.cols}
             readout = frames.shutter.line_delay * (frames.first_row + frames.rows)
             if readout > _LARGEST_READOUT / clock.rate:
@@ -301,6 +327,8 @@ class _Journey:
                     f"an exposure of {exposure * 1e3:.2f} ms doesn't fit into a frame of {1e3 / clock.rate:.2f} ms",
                     hint="the exposure or the frame rate is wrong",
                 )
+            if shutter.is_rolling:
+                self._heed(judge_exposure(shutter.exposure))
         for warning in shutter_warnings(frames):
             self._warn(warning)
         return frames
@@ -312,7 +340,7 @@ class _Journey:
             motion = guard.call(implementation, lambda: plan.estimator.estimate(frames), Motion)
             guard.check_motion(implementation, motion, frames.frame_count)
             stream = frames.stream
-            if isinstance(stream, WatchedStream):
+            if isinstance(stream, InspectedStream):
                 record["decoded_frames"] = stream.decoded_frames
                 record["decoded_luma_sha256"] = stream.decoded_digest
                 self._look_at(stream)
@@ -324,15 +352,73 @@ class _Journey:
             self._warn(warning)
         return motion
 
-    def _look_at(self, stream: WatchedStream) -> None:
+    def _look_at(self, stream: InspectedStream) -> None:
         """Warn of what reading the frames brought to light."""
-        lost = stream.frame_count - stream.decoded_frames
-        if lost > 0 and stream.decoded_frames:
+        decoded = int(str(stream.decoded_frames))
+        lost = stream.frame_count - decoded
+        if lost > 0 and decoded:
             self._warn(f"{lost} of {stream.frame_count} frames couldn't be decoded; they count as gaps")
-        if stream.repeated_frames:
-            self._warn(f"{stream.repeated_frames} frames are exact repeats of the frame before")
         for complaint in list(stream.complaints)[:20]:
             self._warn(f"decoder: {complaint}")
+
+    def examine_motion(self, frames: SensorFrames, motion: Motion) -> Motion:
+        """Ask whether the rows saw the scene when shutter and clock say so; frames that repeat another become gaps.
+
+        Raises
+        ------
+        Unsuitable
+            They didn't: sound made from their times would be made up.
+        """
+        stream = frames.stream
+        if not isinstance(stream, InspectedStream) or not len(stream.index):
+            return motion
+        with self._ledger.step("examine row times") as record:
+            repeats = find_repeats(stream.index, stream.change, stream.exact, stream.types)
+            record["repeated_frames"] = {"frames": repeats.frames.tolist(), "exact": repeats.exact}
+            if len(repeats.frames):
+                self._warn(
+                    f"{len(repeats.frames)} frames repeat the frame before ({repeats.exact} of them exactly); "
+                    "they count as gaps"
+                )
+            if repeats.doubt:
+                self._warn(repeats.doubt)
+            motion = without_repeats(motion, repeats)
+            record["output_sha256"] = array_digest(motion.displacement, motion.precision, motion.observed)
+            if frames.shutter.is_rolling:
+                instants = frames.clock.times[stream.index, None] + frames.row_offsets()[stream.bands]
+                self._heed(judge_lamp(stream.light, instants, frames.shutter.exposure))
+                self._readout = judge_readout(motion)
+                record["readout_order"] = self._described_readout()
+                self._watcher.say(self._readout.reason)
+                if self._readout.verdict is ReadoutVerdict.CONTRADICTED:
+                    raise Unsuitable(
+                        self._readout.reason,
+                        hint="check readout direction and row time; a picture that was stabilised, turned or put "
+                        "together anew isn't in readout order any more",
+                    )
+        return motion
+
+    def _described_readout(self) -> dict[str, Any] | None:
+        """What is known of the readout order, as ledger and result state it."""
+        found = self._readout
+        return (
+            found
+            if found is None
+            else {
+                "verdict": found.verdict.value,
+                "pace": found.pace,
+                "pace_uncertainty": found.uncertainty,
+                "reason": found.reason,
+            }
+        )
+
+    def _heed(self, light: Light) -> None:
+        """Warn of what exposure and lamp do to the rows' instants, or refuse."""
+        for warning in light.warnings:
+            self._warn(warning)
+        if light.refusal:
+            hint = "row-time recovery needs a shorter exposure, or steadier light, than this footage has"
+            raise Unsuitable(light.refusal, hint=hint)
 
     def combine(self, motion: Motion) -> Signal:
         """Make one signal of the motion samples."""
@@ -344,6 +430,14 @@ class _Journey:
             record["output_sha256"] = array_digest(signal.samples, signal.sigma, signal.observed)
         for warning in signal.warnings:
             self._warn(warning)
+        if plan.case.camera.rows_at_once > 1:
+            steps = np.diff(motion.row_offsets)
+            apart = float(np.median(steps[steps > 0])) if np.any(steps > 0) else 0.0
+            if signal.rate * apart > 1:
+                self._warn(
+                    f"rows are read together every {apart * 1e6:.3g} us, and a signal of {signal.rate:.6g} Hz asks for "
+                    f"more: give the combiner a rate of at most {1 / apart:.4g} Hz"
+                )
         return signal
 
     def denoise(self, signal: Signal) -> Signal:
@@ -370,7 +464,7 @@ class _Journey:
                 "reason": detection.reason,
             }
         title = f"{plan.case.case.title or plan.case.case.id} · {plan.name} · {plan.evidence.path.name}"
-        rolling = plan.case.camera.to_shutter().is_rolling
+        rolling = plan.case.camera.shutter is ShutterKind.ROLLING
         lines = notches(motion.frame_rate, recovered.rate) if rolling else ()
         return Recovery(raw, recovered, detection, title, lines)
 
@@ -404,6 +498,7 @@ class _Journey:
         """Write result.json and the report."""
         with self._ledger.step("summarise"):
             result = summarise(self._plan, self._folder.path, evidence, stream, clock, frames, recovery, self._warnings)
+            result["shutter"]["readout_order"] = self._described_readout()
             self._ledger.published(self._folder.write("result.json", to_json(result)))
             report = render_report(result, self._folder.path)
             self._ledger.published(self._folder.write("report.html", report))

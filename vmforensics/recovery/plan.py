@@ -80,7 +80,7 @@ def plan_case(case_file: CaseFile, registry: Registry) -> list[Plan]:
                 except (UnknownPlugin, ParameterError) as error:
                     raise _located(error, case_file, number, kind, position) from error
                 created[kind].append(stage)
-                implementations[id(stage)] = _describe(stage, registry.find(kind, name))
+                implementations[id(stage)] = describe_implementation(stage, registry.find(kind, name))
                 complete = StageSpec(name=name, params=stage.params.model_dump(mode="json"))
                 case = with_stage(case, number, kind, complete, position)
         stages.append(created)
@@ -143,7 +143,8 @@ def _located(
     return type(error)(f"{case_file.describe(loc)}: {error.message}", hint=error.hint)
 
 
-def _describe(stage: Stage, registered: RegisteredStage) -> dict[str, Any]:
+def describe_implementation(stage: Stage, registered: RegisteredStage) -> dict[str, Any]:
+    """Kind, name, distribution, version, source digest and parameters of a stage, as the ledger names it."""
     provider = registered.provider
     return {
         "kind": stage.kind,

@@ -11,7 +11,7 @@ import numpy as np
 
 import vmforensics
 from vmforensics.custody import EvidenceDigest, WatchedStream, sha256_file
-from vmforensics.data import Clock, Recovery, SensorFrames, Shutter, Signal
+from vmforensics.data import DISPLACEMENT, Clock, Recovery, SensorFrames, Shutter, Signal
 from vmforensics.recovery.plan import Plan
 
 RESULT_FORMAT = "vmforensics-result/1"
@@ -39,19 +39,24 @@ def describe_clock(clock: Clock) -> dict[str, Any]:
 
 def describe_signal(signal: Signal) -> dict[str, Any]:
     """A signal's figures as ledger and result state them."""
-    seen = signal.sigma[signal.observed]
+    seen, unit = signal.sigma[signal.observed], signal.quantity.suffix
     return {
+        "quantity": signal.quantity.name,
         "rate_hz": signal.rate,
         "start_s": signal.start,
         "samples": len(signal.samples),
         "duration_s": signal.duration,
-        "rms_px": float(np.sqrt(np.mean(signal.samples**2))),
-        "peak_px": float(np.abs(signal.samples).max()),
-        "median_sigma_px": float(np.median(seen)) if len(seen) else None,
+        f"rms_{unit}": float(np.sqrt(np.mean(signal.samples**2))),
+        f"peak_{unit}": float(np.abs(signal.samples).max()),
+        f"median_sigma_{unit}": float(np.median(seen)) if len(seen) else None,
         "synthesised_share": signal.synthesised_share,
         "axis_along_row": signal.axis[0],
         "axis_across_rows": signal.axis[1],
     }
+
+
+def _subject(signal: Signal) -> str:
+    return "motion" if signal.quantity == DISPLACEMENT else signal.quantity.name
 
 
 def notches(frame_rate: float, rate: float) -> tuple[float, ...]:
@@ -83,13 +88,13 @@ def shutter_warnings(frames: SensorFrames) -> list[str]:
 def trusted_up_to(shutter: Shutter, rows: int) -> float | None:
     """Frequency (Hz) up to which the row time's uncertainty shifts no component by over a twentieth of a cycle.
 
-    Over `rows` rows an error ε of the row time adds up to rows·ε: f = 0.05 / (rows · ε). None where the uncertainty
-    isn't known, or there is none.
+    An error ε of the row time shifts the first and the last of the rows by ε·(rows - 1)/2 against the middle one, in
+    opposite ways: f = 0.05 / (ε · (rows - 1)/2). None where the uncertainty isn't known, or there is none.
     """
     uncertainty = shutter.line_delay_uncertainty
-    if not shutter.is_rolling or not uncertainty:
+    if not shutter.is_rolling or not uncertainty or rows < 2:
         return None
-    return _PHASE_ERROR / (rows * uncertainty)
+    return _PHASE_ERROR / (uncertainty * (rows - 1) / 2)
 
 
 def summarise(
@@ -118,7 +123,7 @@ def summarise(
             "p_value": detection.p_value,
             "false_alarm_rate": detection.false_alarm_rate,
             "band_hz": list(detection.band) if detection.band else None,
-            "test": "coherence of the motion of two disjoint sets of pixels",
+            "test": f"coherence of the {_subject(recovery.raw)} of two disjoint sets of pixels",
         },
         "evidence": {
             "id": plan.evidence.id,

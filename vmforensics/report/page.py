@@ -117,7 +117,8 @@ def _sound(folder: Path, result: Mapping[str, Any], stem: str) -> Sound | None:
 def _scale(audio: object, name: str) -> Mapping[str, Any] | None:
     """A file's entry in wav-scale.json, which any exporter may have written; None unless it is complete."""
     entry = audio.get(name) if isinstance(audio, Mapping) else None
-    if not isinstance(entry, Mapping) or not entry.keys() >= {"px_per_unit", "unit", "rate_hz", "subtype", "muted"}:
+    if not isinstance(entry, Mapping) or not entry.keys() >= {"unit", "rate_hz", "subtype", "muted"}:
         return None
-    numbers = all(isinstance(entry[key], int | float | None) for key in ("px_per_unit", "rate_hz"))
-    return entry if numbers else None
+    scale = [value for key, value in entry.items() if str(key).endswith("_per_unit")]  # px_per_unit, for a displacement
+    numbers = len(scale) == 1 and all(isinstance(value, int | float | None) for value in (*scale, entry["rate_hz"]))
+    return {**entry, "per_unit": scale[0]} if numbers else None

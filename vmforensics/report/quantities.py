@@ -42,17 +42,20 @@ def number(value: float | None, digits: int = 4) -> str:
 
 
 def quantity(value: float | None, unit: str, digits: int = 4) -> str:
-    r"""Write a number with its unit; seconds take the prefix that suits them.
+    r"""Write a number with its unit ("1" goes without); seconds take the prefix that suits them.
 
     Examples
     --------
     >>> quantity(1.9e-05, "s"), quantity(60000 / 1001, "Hz", 7), quantity(0.0123, "px")
     ('19\xa0µs', '59.94006\xa0Hz', '0.0123\xa0px')
+    >>> quantity(0.25, "1")
+    '0.25'
     """
     if value is None:
         return NOT_STATED
     factor, unit = _prefix(value, unit)
-    return f"{number(value if factor == 1 else value / factor, digits)}{NO_BREAK}{unit}"
+    written = number(value if factor == 1 else value / factor, digits)
+    return f"{written}{NO_BREAK}{unit}" if unit != "1" else written  # a ratio
 
 
 def measured(value: float | None, uncertainty: float | None, unit: str) -> str:

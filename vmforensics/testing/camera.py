@@ -44,6 +44,8 @@ class Camera:
         RMS of independent deviations of the frame times from the constant rate.
     dropped : tuple of int
         Frames that the recorder lost.
+    repeated : tuple of int
+        Frames in whose place the recorder stored the one before once more.
 
     Raises
     ------
@@ -63,6 +65,7 @@ class Camera:
     gain: float = 1.0
     jitter: float = 0.0
     dropped: tuple[int, ...] = ()
+    repeated: tuple[int, ...] = ()
 
     def __post_init__(self) -> None:
         for name in ("width", "height", "frames"):
@@ -91,6 +94,11 @@ class Camera:
             raise ParameterError(f"jitter {self.jitter:g} s is more than a tenth of a frame's {period:g} s")
         if not all(0 <= n < self.frames for n in self.dropped) or len(set(self.dropped)) >= self.frames:
             raise ParameterError(f"dropped frames {self.dropped}; the clip has frames 0 to {self.frames - 1}")
+        if not all(0 < n < self.frames for n in self.repeated) or set(self.repeated) & set(self.dropped):
+            raise ParameterError(
+                f"repeated frames {self.repeated}; the clip has frames 0 to {self.frames - 1}, the first has none "
+                "before it, and a dropped one can't be repeated"
+            )
 
     @property
     def exposure(self) -> float:

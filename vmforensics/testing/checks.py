@@ -19,7 +19,7 @@ import pickle
 import re
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, cast
 
@@ -27,6 +27,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vmforensics.data import (
+    BRIGHTNESS,
+    DISPLACEMENT,
     Channel,
     Clock,
     Detection,
@@ -35,8 +37,10 @@ from vmforensics.data import (
     FrameStream,
     Luma,
     Motion,
+    Quantity,
     Recovery,
     Region,
+    RowTime,
     SensorFrames,
     Shutter,
     Signal,
@@ -45,16 +49,17 @@ from vmforensics.data import (
 )
 from vmforensics.errors import VmforensicsError
 from vmforensics.stages import (
-    STAGES,
+    KINDS,
     Denoiser,
     Exporter,
     FrameSource,
     MotionEstimator,
+    RowTimeCalibrator,
     SignalCombiner,
     Stage,
     StageParams,
 )
-from vmforensics.testing.camera import Camera
+from vmforensics.testing.camera import Camera, Flicker
 from vmforensics.testing.simulation import Simulation, simulate
 
 
@@ -114,11 +119,12 @@ def check_stage(
     Parameters
     ----------
     stage_class
-        A class of one of the five kinds.
+        A class of one of the kinds.
     params
         Its parameters; the defaults if None.
     evidence
-        For a frame source that reads neither FFV1 in Matroska nor PNG pictures: a clip that it does read.
+        For a frame source that reads neither FFV1 in Matroska, nor PNG pictures, nor a TIFF of many pages, nor a
+        Photron recording: a clip that it does read.
 
     Raises
     ------
@@ -244,8 +250,8 @@ def _refused(work: Callable[[], Any]) -> bool:
 
 @_check(Stage, "interface")
 def _interface(subject: _Subject) -> None:
-    kinds = [kind.__name__ for kind in STAGES if issubclass(subject.stage_class, kind)]
-    _require(len(kinds) == 1, f"it derives from {', '.join(kinds) or 'none'} of the five interfaces; it must be one")
+    kinds = [kind.__name__ for kind in KINDS if issubclass(subject.stage_class, kind)]
+    _require(len(kinds) == 1, f"it derives from {', '.join(kinds) or 'none'} of the interfaces; it must be one")
     missing = sorted(getattr(subject.stage_class, "__abstractmethods__", ()))
     _require(not missing, f"it doesn't implement {', '.join(missing)}")
 
@@ -309,17 +315,20 @@ def _little_clip() -> Simulation:
 @contextlib.contextmanager
 def _readable(subject: _Subject) -> Iterator[tuple[Evidence, bool]]:
     """Evidence that the source takes, and whether it holds the frames of `_little_clip`."""
-    from vmforensics.testing.encode import write_clip, write_image_sequence
+    from vmforensics.testing.encode import write_clip, write_image_sequence, write_photron, write_tiff_stack
 
     source = cast(type[FrameSource], subject.stage_class)
     if subject.evidence is not None:
         yield Evidence(subject.evidence), False
         return
     with tempfile.TemporaryDirectory() as folder:
-        film, pictures = Path(folder) / "clip.mkv", Path(folder) / "pictures"
-        write_clip(_little_clip(), film)
-        write_image_sequence(_little_clip(), pictures)
-        for path in (film, pictures):
+        clip = _little_clip()
+        film, pictures, stack, recording = (Path(folder) / n for n in ("clip.mkv", "pictures", "clip.tif", "clip.cih"))
+        write_clip(clip, film)
+        write_image_sequence(clip, pictures)
+        write_tiff_stack(clip, stack)
+        write_photron(clip, recording)
+        for path in (film, pictures, stack, recording):
             if source.accepts(Evidence(path)):
                 yield Evidence(path), True
                 return
@@ -390,17 +399,23 @@ _SLANTED = (0.8, 0.6)
 
 
 @functools.cache
-def _clip(what: str) -> Simulation:
-    """A clip to estimate on: "tone", "still", "blank" or "rolling"."""
+def _clip(what: str, quantity: Quantity = DISPLACEMENT) -> Simulation:
+    """A clip to estimate on: "tone", "still", "blank" or "rolling"; its motion, or its light, is the tone."""
     shutter = Shutter(line_delay=20e-6, exposure=1e-4) if what == "rolling" else Shutter()
     silent = what in ("still", "blank")
+    lit = quantity is BRIGHTNESS and not silent
     return simulate(
         Camera(width=128, height=96, fps=500, frames=90, noise=(1.0, 0.0), shutter=shutter),
         scene="grey" if what == "blank" else "print",
-        sound="silence" if silent else f"tone:{_TONE}",
-        rms_px=0.0 if silent else 0.07,
+        sound="silence" if silent or lit else f"tone:{_TONE}",
+        rms_px=0.0 if silent or lit else 0.07,
+        flicker=Flicker(_TONE, 0.1) if lit else None,
         direction=float(np.degrees(np.arctan2(_SLANTED[1], _SLANTED[0]))),
     )
+
+
+def _quantity(subject: _Subject) -> Quantity:
+    return cast(type[MotionEstimator], subject.stage_class).quantity
 
 
 def _estimated(
@@ -409,7 +424,7 @@ def _estimated(
     """Motion of a clip; each is measured once."""
 
     def work() -> Motion:
-        clip = _clip(what)
+        clip = _clip(what, _quantity(subject))
         stored = StoredFrames(clip.frames.copy(), rate=clip.camera.fps, block=block, lost=lost)
         motion = subject.make().estimate(stored.sensor_frames(clip.shutter, region))
         _require(isinstance(motion, Motion), f"estimate returned {type(motion).__name__}")
@@ -420,9 +435,13 @@ def _estimated(
 
 
 def _against_truth(motion: Motion, clip: Simulation) -> tuple[float, float]:
-    """Gain and correlation of a motion along the true axis with the true displacement at its own instants."""
-    found, information = motion.along(clip.truth.axis)
-    truth = clip.displacement(motion.instants)
+    """Gain and correlation of a motion along the true axis with the truth at its own instants."""
+    if clip.flicker:
+        found, information = motion.along((1.0, 0.0))
+        truth = clip.flicker.light(motion.instants, clip.camera.exposure) - 1
+    else:
+        found, information = motion.along(clip.truth.axis)
+        truth = clip.displacement(motion.instants)
     seen = information > 0
     weight = information[seen]
     centred = [x[seen] - np.average(x[seen], weights=weight) for x in (found, truth)]
@@ -433,9 +452,12 @@ def _against_truth(motion: Motion, clip: Simulation) -> tuple[float, float]:
 
 @_check(MotionEstimator, "keeps the clip's clock")
 def _motion_clock(subject: _Subject) -> None:
-    motion, clip = _estimated(subject, "tone"), _clip("tone")
+    motion, clip = _estimated(subject, "tone"), _clip("tone", _quantity(subject))
     _require(_same(motion.frame_times, clip.frame_times), "frame_times aren't the clock's")
     _require(motion.frame_rate == clip.camera.fps, f"frame_rate is {motion.frame_rate}, not the clock's")
+    _require(
+        motion.quantity == _quantity(subject), f"it measured {motion.quantity.name}, and is said to measure another"
+    )
     _require(motion.channels and motion.observed.any(), "it returned no channel, or nothing observed")
     _require(len({c.label for c in motion.channels}) == len(motion.channels), "two channels have one label")
 
@@ -468,14 +490,14 @@ def _motion_blocks(subject: _Subject) -> None:
 
 @_check(MotionEstimator, "recovers a tone in px")
 def _motion_tone(subject: _Subject) -> None:
-    gain, correlation = _against_truth(_estimated(subject, "tone"), _clip("tone"))
-    _require(correlation > 0.95, f"correlation with the true displacement is {correlation:.3f}; more than 0.95 asked")
-    _require(abs(gain - 1) < 0.05, f"it reads {gain:.3f} px for a pixel")
+    gain, correlation = _against_truth(_estimated(subject, "tone"), _clip("tone", _quantity(subject)))
+    _require(correlation > 0.95, f"correlation with the truth is {correlation:.3f}; more than 0.95 asked")
+    _require(abs(gain - 1) < 0.05, f"it reads {gain:.3f} times what is true")
 
 
 @_check(MotionEstimator, "rows have their own instants")
 def _motion_rolling(subject: _Subject) -> None:
-    clip, region = _clip("rolling"), Region(0, 48, 128, 48)
+    clip, region = _clip("rolling", _quantity(subject)), Region(0, 48, 128, 48)
     motion = _estimated(subject, "rolling", region=region)
     span = StoredFrames(clip.frames, rate=clip.camera.fps).sensor_frames(clip.shutter, region).row_offsets()
     inside = (motion.row_offsets >= span[0] - 1e-9) & (motion.row_offsets <= span[-1] + 1e-9)
@@ -490,6 +512,8 @@ def _motion_silent(subject: _Subject) -> None:
     for axis in ((1.0, 0.0), (0.0, 1.0), _SLANTED):
         found, information = motion.along(axis)
         seen = information > 0
+        if not seen.any():  # a direction that its channels don't respond to
+            continue
         spread = float(np.sqrt(np.mean(found[seen] ** 2 * information[seen])))
         _require(0.8 < spread < 1.25, f"a still clip reads {spread:.2f} times the stated σ along {axis}")
 
@@ -515,7 +539,7 @@ def _motion_lost(subject: _Subject) -> None:
     motion = _estimated(subject, "tone", lost=lost)
     _require(not motion.observed[list(lost)].any(), "it claims to have observed frames that weren't there")
     _require(not motion.displacement[~motion.observed].any(), "displacement isn't 0 where nothing was observed")
-    _, correlation = _against_truth(motion, _clip("tone"))
+    _, correlation = _against_truth(motion, _clip("tone", _quantity(subject)))
     _require(correlation > 0.95, f"lost frames spoil the others: correlation {correlation:.3f}")
 
 
@@ -523,7 +547,8 @@ def _motion_lost(subject: _Subject) -> None:
 def _motion_refuses(subject: _Subject) -> None:
     few = tuple(range(2, _clip("tone").camera.frames))
     _require(_refused(lambda: _estimated(subject, "tone", lost=few)), "two frames gave no VmforensicsError")
-    _require(_refused(lambda: _estimated(subject, "blank")), "a blank wall gave no VmforensicsError")
+    if _quantity(subject) == DISPLACEMENT:  # what is blank can still be bright
+        _require(_refused(lambda: _estimated(subject, "blank")), "a blank wall gave no VmforensicsError")
     tiny = Region(0, 0, 4, 4)
     _require(_refused(lambda: _estimated(subject, "tone", region=tiny)), "4x4 px gave no VmforensicsError")
 
@@ -596,7 +621,14 @@ def _signal_times(subject: _Subject) -> None:
         _require(abs(end - last) < frame, f"it ends at {end:.4g} s, the clip at {last:.4g} s")
         _require(signal.rate >= motion.frame_rate * (1 - 1e-9), f"{signal.rate:g} Hz is below the frame rate")
         _require(abs(np.hypot(*signal.axis) - 1) < 1e-6, f"the axis {signal.axis} isn't a unit vector")
-        _require(signal.unit == "px", f"the unit is {signal.unit!r}; motion comes in px")
+
+
+@_check(SignalCombiner, "keeps the quantity")
+def _signal_quantity(subject: _Subject) -> None:
+    for motion, displacement in _combined(subject, "tone"):
+        brightness = subject.make().combine(replace(motion, quantity=BRIGHTNESS))
+        for signal, wanted in ((displacement, DISPLACEMENT), (brightness, BRIGHTNESS)):
+            _require(signal.quantity == wanted, f"it made {signal.quantity.name} of {wanted.name}")
 
 
 @_check(SignalCombiner, "deterministic")
@@ -689,7 +721,7 @@ def _denoised(subject: _Subject, signal: Signal) -> Signal:
 def _denoiser_times(subject: _Subject) -> None:
     before = _signal(_tone() + _noise(), sigma=0.004, gaps=True)
     after = _denoised(subject, before)
-    for name in ("rate", "start", "unit", "axis", "observed"):
+    for name in ("rate", "start", "quantity", "axis", "observed"):
         _require(_same(getattr(before, name), getattr(after, name)), f"it changed the signal's {name}")
     _require(after.samples.shape == before.samples.shape, f"{len(before.samples)} samples became {len(after.samples)}")
     _require(set(before.warnings) <= set(after.warnings), "it lost the warnings of the stages before it")
@@ -798,11 +830,49 @@ def _use_exporter(subject: _Subject) -> None:
         pass
 
 
+# Row-time calibrators
+
+
+def _calibrated(subject: _Subject, what: str) -> RowTime:
+    """The row time of a clip without flicker, light or tone; each is measured once."""
+
+    def work() -> RowTime:
+        clip = _clip(what)
+        luma = clip.frames[:1] if what == "tone" else clip.frames  # one picture of it
+        stored = StoredFrames(luma.copy(), rate=clip.camera.fps)
+        with tempfile.TemporaryDirectory() as folder:
+            path = Path(folder) / "clip.raw"
+            path.write_bytes(b"no telemetry")
+            row_time = subject.make().calibrate(stored.sensor_frames(), Evidence(path))
+            _require(path.read_bytes() == b"no telemetry", "it changed the evidence")
+        _require(isinstance(row_time, RowTime), f"calibrate returned {type(row_time).__name__}")
+        _require(_same(stored.luma, luma), "it changed the frames that it was given")
+        return cast(RowTime, row_time)
+
+    return cast(RowTime, subject.remembered(("calibrated", what), work))
+
+
+@_check(RowTimeCalibrator, "makes up no row time")
+def _nothing_made_up(subject: _Subject) -> None:
+    for what in ("still", "blank", "tone"):
+        row_time = _calibrated(subject, what)
+        _require(row_time.prior or not row_time.determinate, f"it measured {row_time.value} s where nothing tells")
+        _require(row_time.method == subject.stage_class.name, f"the answer is signed {row_time.method!r}")
+
+
+@_check(RowTimeCalibrator, "gives the same answer again")
+def _same_row_time(subject: _Subject) -> None:
+    first = _calibrated(subject, "still")
+    subject.results.clear()
+    _require(_same(first, _calibrated(subject, "still")), "two calibrations of one clip differ")
+
+
 _USES: dict[str, Callable[[_Subject], object]] = {
     "frame_source": _use_source,
     "motion_estimator": lambda subject: _estimated(subject, "still"),
     "signal_combiner": lambda subject: _combined(subject, "silence"),
     "denoiser": lambda subject: _denoised(subject, _signal(_noise(), sigma=0.004)),
     "exporter": _use_exporter,
+    "row_time_calibrator": lambda subject: _calibrated(subject, "still"),
 }
 """One use of a stage of each kind."""

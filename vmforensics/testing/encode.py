@@ -274,6 +274,31 @@ def write_image_sequence(simulation: Simulation, folder: Path) -> list[Path]:
     return [folder / name for name in names]
 
 
+def write_tiff_stack(simulation: Simulation, path: Path) -> None:
+    """Write the clip as one TIFF file, a page a frame; codes are stored as they are."""
+    import tifffile
+
+    tifffile.imwrite(path, simulation.frames, photometric="minisblack")
+
+
+def write_photron(simulation: Simulation, path: Path) -> None:
+    """Write the clip as a Photron recording: a header (.cih), and raw pictures (.mraw) of 8 or 16 bits beside it."""
+    frames = simulation.frames
+    said = {
+        "Record Rate(fps)": f"{simulation.camera.fps:g}",
+        "Total Frame": len(frames),
+        "Image Width": frames.shape[2],
+        "Image Height": frames.shape[1],
+        "Color Type": "Mono",
+        "Color Bit": 8 * frames.itemsize,
+        "File Format": "MRaw",
+        "EffectiveBit Depth": simulation.camera.bits,
+        "EffectiveBit Side": "Lower",
+    }
+    path.write_text("#Camera Information Header\n" + "".join(f"{name} : {value}\n" for name, value in said.items()))
+    path.with_suffix(".mraw").write_bytes(frames.astype(frames.dtype.newbyteorder("<")).tobytes())
+
+
 def write_truth(simulation: Simulation, folder: Path, *, rate: int = 48_000) -> list[Path]:
     """Write what was simulated beside a clip: truth.npz, truth.json and truth.wav.
 

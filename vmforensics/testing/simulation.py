@@ -30,7 +30,7 @@ from vmforensics.testing.sound import Sound, Waveform
 _BLOCK_PIXELS = 2**21  # rendering takes about 40 bytes for each
 _KEPT_BYTES = 256 * 2**20  # a clip up to this size is rendered once and kept
 _LARGEST_DEVIATION = 1.5  # px within one exposure; the series' size grows with it
-_SCENE, _SOUND, _TIMES, _NOISE = range(4)  # independent random streams of one seed
+_SCENE, _SOUND, _TIMES, _NOISE, _HAND = range(5)  # independent random streams of one seed
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -70,12 +70,13 @@ class Simulation:
     drift: tuple[float, float]
     sway: float
     sway_frequency: float
+    handheld: float
     moving: Region | None
     flicker: Flicker | None
     seed: int
 
     def __post_init__(self) -> None:
-        for name in ("rms_px", "sway", "sway_frequency"):
+        for name in ("rms_px", "sway", "sway_frequency", "handheld"):
             if not (math.isfinite(getattr(self, name)) and getattr(self, name) >= 0):
                 raise ParameterError(f"{name} is {getattr(self, name)}; it must be finite and not negative")
         if not all(math.isfinite(v) for v in (self.direction, *self.drift)):
@@ -139,7 +140,7 @@ class Simulation:
 
     def _truth(self, frames: slice) -> Truth:
         instants = self._instants(frames)
-        mean, _ = self._exposed(instants, 0)
+        mean, _ = self._exposed(frames, 0)
         axis = axis_in_readout_order(self.picture_axis, self.shutter.direction)
         return Truth(instants, mean, self._drift(instants), axis)
 
@@ -147,20 +148,29 @@ class Simulation:
         rows = self.camera.sensor_rows if self.shutter.is_rolling else 1
         return np.asarray(self.frame_times[frames, None] + self.shutter.row_offsets(rows)[None, :])
 
-    def _exposed(self, instants: NDArray[np.float64], moments: int) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-        """Mean of the displacement over each exposure, and its central moments [shape=(moments + 1, *instants)].
+    def _sensor_rows(self, frames: slice) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Instants [shape=(frames, rows or 1, sensor rows per row)] and shares of what went into each stored row."""
+        rows = self.camera.sensor_rows if self.shutter.is_rolling else 1
+        offsets, shares = self.shutter.sensor_rows(rows)
+        return np.asarray(self.frame_times[frames, None, None] + offsets), shares
+
+    def _exposed(self, frames: slice, moments: int) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Mean of the displacement over each row's exposure, and its central moments [shape=(moments + 1, *mean)].
 
         Gauss-Legendre quadrature: with n nodes a sine of c cycles per exposure is integrated to 1e-12 for n ≥ πc + 6.
         """
+        instants, shares = self._sensor_rows(frames)
         exposure = self.camera.exposure
-        if exposure == 0 or self.sound.bandwidth == 0:
-            return self.displacement(instants), np.zeros((moments + 1, *instants.shape))
-        nodes, weights = np.polynomial.legendre.leggauss(6 + math.ceil(math.pi * self.sound.bandwidth * exposure))
+        if self.sound.bandwidth == 0 or (exposure == 0 and instants.shape[-1] == 1):
+            mean = self.displacement(instants[..., 0])
+            return mean, np.zeros((moments + 1, *mean.shape))
+        count = 6 + math.ceil(math.pi * self.sound.bandwidth * exposure) if exposure else 1
+        nodes, weights = np.polynomial.legendre.leggauss(count)
         weights = weights / 2
         samples = np.stack([self.displacement(instants + exposure / 2 * node) for node in nodes])
-        mean = np.tensordot(weights, samples, axes=1)
-        deviation = samples - mean
-        powers = [np.tensordot(weights, deviation**p, axes=1) for p in range(moments + 1)]
+        mean = np.sum(np.tensordot(weights, samples, axes=1) * shares, axis=-1)
+        deviation = samples - mean[..., None]
+        powers = [np.sum(np.tensordot(weights, deviation**p, axes=1) * shares, axis=-1) for p in range(moments + 1)]
         return mean, np.stack(powers)
 
     def _drift(self, instants: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -170,7 +180,21 @@ class Simulation:
         length = math.hypot(*across)
         unit = (across[0] / length, across[1] / length) if length else (1.0, 0.0)
         share = instants / self.camera.duration
-        return np.stack([v * share + u * swinging for v, u in zip(across, unit, strict=True)], axis=-1)
+        steady = np.stack([v * share + u * swinging for v, u in zip(across, unit, strict=True)], axis=-1)
+        return steady + self._hand(instants) if self.handheld else steady
+
+    def _hand(self, instants: NDArray[np.float64]) -> NDArray[np.float64]:
+        """A hand's wandering and its tremor of 7 to 11 Hz, `handheld` px from end to end along and across the rows."""
+        random = self._generator(_HAND)
+        frequency = np.concatenate([random.uniform(0.2, 3.0, 8), random.uniform(7.0, 11.0, 3)])
+        size = np.where(frequency < 5, frequency**-1.5, 0.02) * random.standard_normal((2, len(frequency)))
+        phase = random.uniform(0, 2 * np.pi, size.shape)
+
+        def path(times: NDArray[np.float64]) -> NDArray[np.float64]:
+            return np.asarray(np.sum(size * np.sin(2 * np.pi * frequency * times[..., None, None] + phase), axis=-1))
+
+        whole = path(np.linspace(0, self.camera.duration, 400))
+        return np.asarray((path(instants) - whole.mean(axis=0)) * self.handheld / np.ptp(whole, axis=0))
 
     @functools.cached_property
     def _peak(self) -> float:
@@ -181,14 +205,16 @@ class Simulation:
     @property
     def _deviation_bound(self) -> float:
         """Bound of the deviation from the mean within an exposure: by the peak, and by the slope (Bernstein)."""
-        return self._peak * min(2.0, 1.05 * math.pi * self.sound.bandwidth * self.camera.exposure)
+        shutter = self.shutter
+        span = self.camera.exposure + math.ceil(shutter.sensor_rows_per_row - 1) * shutter.line_time
+        return self._peak * min(2.0, 1.05 * math.pi * self.sound.bandwidth * span)
 
     @functools.cached_property
     def _moving_scene(self) -> MovingScene:
         from scipy.fft import next_fast_len
 
         camera, direction = self.camera, self.shutter.direction
-        travel = math.hypot(*self.drift) + self.sway + self._peak
+        travel = math.hypot(*self.drift) + self.sway + self.handheld + self._peak
         margin = max(16, 8 + math.ceil(travel))  # the same canvas for a still and a vibrating clip
         height, width = (next_fast_len(n + 2 * margin, real=True) for n in (camera.height, camera.width))
         canvas = self.scene.canvas(height, width, self._generator(_SCENE))
@@ -207,16 +233,23 @@ class Simulation:
         """Render the clip, a block at a time, in coded (not readout) orientation."""
         size = max(1, _BLOCK_PIXELS // (self.camera.width * self.camera.height))
         generator = self._generator(_NOISE)
+        kept = [n for n in range(self.camera.frames) if n not in self.camera.dropped]
+        before: NDArray[np.uint8] | NDArray[np.uint16] | None = None
         for first in range(0, len(self.frame_times), size):
             frames = slice(first, min(first + size, len(self.frame_times)))
             luma = self._render(frames, generator)
+            for k, number in enumerate(kept[frames]):
+                source = luma[k - 1] if k else before
+                if number in self.camera.repeated and source is not None:
+                    luma[k] = source
+            before = luma[-1].copy()
             yield FrameBlock(np.arange(frames.start, frames.stop), luma)
 
     def _render(self, frames: slice, generator: np.random.Generator) -> Luma:
         moving = self._moving_scene
         axis = axis_in_readout_order(self.picture_axis, self.shutter.direction)
         instants = self._instants(frames)
-        vibration, moments = self._exposed(instants, moving.moments)
+        vibration, moments = self._exposed(frames, moving.moments)
         drift = self._drift(instants)
         x, y = drift[..., 0], drift[..., 1]
         picture = moving.render(x + axis[0] * vibration, y + axis[1] * vibration, moments)
@@ -226,7 +259,10 @@ class Simulation:
             picture -= still
             picture *= share
             picture += still
-        light = self.flicker.light(instants, self.camera.exposure) if self.flicker else np.ones_like(instants)
+        light = np.ones_like(instants)
+        if self.flicker:
+            seen, shares = self._sensor_rows(frames)
+            light = np.sum(self.flicker.light(seen, self.camera.exposure) * shares, axis=-1)
         return to_coded_picture(self.camera.expose(picture, light, generator), self.shutter.direction)
 
     def _share_moving(self, region: Region, x: NDArray[np.float64], y: NDArray[np.float64]) -> NDArray[np.float32]:
@@ -256,6 +292,7 @@ class Simulation:
             "drift_px": list(self.drift),
             "sway_px": self.sway,
             "sway_frequency_hz": self.sway_frequency,
+            "handheld_px": self.handheld,
             "moving": dataclasses.asdict(self.moving) if self.moving else None,
             "flicker": dataclasses.asdict(self.flicker) if self.flicker else None,
             "seed": self.seed,
@@ -305,6 +342,7 @@ def simulate(
     drift: tuple[float, float] = (0.0, 0.0),
     sway: float = 0.0,
     sway_frequency: float = 0.5,
+    handheld: float = 0.0,
     moving: Region | None = None,
     flicker: Flicker | None = None,
     seed: int = 0,
@@ -330,6 +368,8 @@ def simulate(
         Steady motion to the right and down over the whole clip.
     sway, sway_frequency : float, px and Hz
         Amplitude and frequency of a slow swinging along the drift (to the right, without drift).
+    handheld : float, px
+        How far a hand that holds the camera wanders over the clip, along and across the rows, tremor included.
     moving : Region or None
         Rectangle of the coded picture whose content vibrates, as behind a window; everything if None.
     flicker : Flicker or None
@@ -360,6 +400,7 @@ def simulate(
         drift=drift,
         sway=sway,
         sway_frequency=sway_frequency,
+        handheld=handheld,
         moving=moving,
         flicker=flicker,
         seed=seed,

@@ -1,0 +1,66 @@
+"""The grid of tiles whose motion is measured apart."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from vmforensics.data import Region
+
+_SMALLEST = 32  # px; a smaller tile loses too much to the four numbers that are fitted in it
+_MOST = (6, 8)  # down and across: few enough to be kept for each frame of a long clip
+_CODEC = 16  # px; tiles end where a codec's blocks do, whose errors then stay within one of them
+
+
+@dataclass(frozen=True, slots=True)
+class Tile:
+    """One rectangle of the region.
+
+    Parameters
+    ----------
+    region : Region
+        Where it is, in the region's own rows and columns.
+    half : int
+        Which of the two sets it belongs to; neighbours belong to different ones.
+    """
+
+    region: Region
+    half: int
+
+    @property
+    def rows(self) -> slice:
+        """Its rows."""
+        return slice(self.region.y, self.region.y + self.region.height)
+
+    @property
+    def cols(self) -> slice:
+        """Its columns."""
+        return slice(self.region.x, self.region.x + self.region.width)
+
+
+def tiles(rows: int, cols: int) -> list[Tile]:
+    """Deal a region of some rows and columns (px) into tiles like a chessboard, row by row.
+
+    Examples
+    --------
+    >>> [(tile.region.x, tile.region.width, tile.half) for tile in tiles(24, 100)]
+    [(0, 32, 0), (32, 32, 1), (64, 36, 0)]
+    """
+    wanted = [min(most, max(1, size // _SMALLEST)) for size, most in zip((rows, cols), _MOST, strict=True)]
+    if max(wanted) == 1:  # two halves at least
+        wanted[int(cols >= rows)] = 2
+    down, across = _edges(rows, wanted[0]), _edges(cols, wanted[1])
+    return [
+        Tile(Region(left, top, right - left, bottom - top), (i + k) % 2)
+        for i, (top, bottom) in enumerate(zip(down[:-1], down[1:], strict=True))
+        for k, (left, right) in enumerate(zip(across[:-1], across[1:], strict=True))
+    ]
+
+
+def _edges(size: int, count: int) -> list[int]:
+    edges = np.linspace(0, size, count + 1)
+    inner = _CODEC * np.rint(edges[1:-1] / _CODEC)
+    if len(inner) and (np.diff([0, *inner, size]) < _CODEC).any():
+        inner = np.rint(edges[1:-1])
+    return [0, *inner.astype(int).tolist(), size]

@@ -1,0 +1,1 @@
+"""Ways to find the row time of a rolling shutter, one a file."""

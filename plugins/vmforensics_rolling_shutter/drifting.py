@@ -1,0 +1,225 @@
+"""Row motion of a drifting picture: its path is tracked, and each row compared with the scene as seen from there."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import NoReturn
+
+import numpy as np
+from numpy.typing import NDArray
+
+from vmforensics.data import Luma, SensorFrames
+from vmforensics.errors import Unsuitable
+from vmforensics_rolling_shutter.halves import CHANNELS
+from vmforensics_rolling_shutter.noise import NoiseModel
+from vmforensics_rolling_shutter.path import Path
+from vmforensics_rolling_shutter.places import FIRST_ORDER
+from vmforensics_rolling_shutter.registered import Canvas, RegisteredMean, Scene
+from vmforensics_rolling_shutter.row_fit import ONE_WAY, NoiseSample, RowFit, mean_of_groups, motion_of_groups
+from vmforensics_rolling_shutter.row_readings import RowReadings
+from vmforensics_rolling_shutter.tracking import track
+
+_ROUNDS = 4  # at most, of registering the frames and looking again where they stand
+_SETTLED = 0.03  # px; a correction of the path so small leaves the registered mean as it is
+_NOISE_FRAMES = 32  # spread over the clip, that the noise is measured on
+_PARTS_APART = 0.5  # px that the quarters of the picture may move apart, or it isn't one rigid picture
+_PARTS_DOUBTED = 0.2
+
+
+def measure(frames: SensorFrames, half_of: NDArray[np.int64]) -> RowReadings:
+    """Measure every row of every frame against the registered mean of the frames.
+
+    Parameters
+    ----------
+    frames
+        The clip.
+    half_of : ndarray [shape=(cols,), int64]
+        The half that each column belongs to.
+
+    Raises
+    ------
+    Unsuitable
+        The picture can't be followed, leaves more than half of itself, or doesn't move as one.
+    """
+    instants = frames.clock.times[:, None] + frames.row_offsets()
+    path = _tracked(frames, instants)
+    places = path.at(instants)
+    noise = NoiseModel(1.0, 0.0)
+    stride = max(1, frames.frame_count // _NOISE_FRAMES)
+    for _ in range(_ROUNDS):
+        scene = _scene(frames, places)
+        fit = RowFit(scene, half_of, noise)
+        sample, moves, apart, known = NoiseSample(), [], [], np.zeros((2, 2))
+        for index, luma in _each(frames):
+            found = fit.frame(luma, places[index], sample if index % stride == 0 else None)
+            moves.append((index, *found.groups(places[index])))
+            apart.append(found.quarters_apart())
+            known += found.information()
+        if not known.any():
+            _refuse_region(frames, path, instants)
+        _refuse_parts(np.array(apart), known)
+        noise = sample.model()
+        before, (path, places) = places, _corrected(path, moves, instants)
+        unsettled = float(np.percentile(np.abs(places - before), 99))
+        if unsettled < _SETTLED:
+            break
+    fit = RowFit(scene, half_of, noise)
+    count, rows = instants.shape
+    displacement = np.zeros((count, rows, len(CHANNELS)), dtype=np.float32)
+    precision = np.zeros((count, rows, len(CHANNELS), len(CHANNELS)), dtype=np.float32)
+    for index, luma in _each(frames):
+        moved, precision[index] = fit.frame(luma, places[index], None).halves(scene.frames)
+        displacement[index] = moved + np.tile(places[index] - path.at(instants[index]), 2)
+    observed = np.trace(precision, axis1=2, axis2=3) > 0
+    displacement[~observed] = 0
+    if not observed.any():
+        _refuse_region(frames, path, instants)
+    rest = _taken_out(displacement, precision, instants)
+    displacement[~observed] = 0
+    places = (path.at(instants) + rest.at(instants)).mean(axis=1)
+    return RowReadings(displacement, precision, observed, _doubt(np.array(apart), known, unsettled), places)
+
+
+def _corrected(
+    path: Path,
+    moves: list[tuple[int, NDArray[np.float64], NDArray[np.float64]]],
+    instants: NDArray[np.float64],
+) -> tuple[Path, NDArray[np.float64]]:
+    """The path through where the rows were found, and the rows' places.
+
+    A row's place is the path's, and where its neighbourhood was found beyond that if it is more than the first order
+    reaches: a loud sound would blur the scene.
+
+    Parameters
+    ----------
+    path
+        Up to now.
+    moves
+        Frame, and for each group of its rows the place (x, y) in px and the information about it in 1/px².
+    instants : ndarray [shape=(frames, rows), float64, s]
+
+    Returns
+    -------
+    Path
+    ndarray [shape=(frames, rows, 2), float64, px]
+    """
+    times = {index: mean_of_groups(instants[index]) for index, _, _ in moves}
+    every = np.concatenate([times[index] for index, _, _ in moves])
+    found = np.concatenate([place for _, place, _ in moves])
+    weight = np.concatenate([known for _, _, known in moves])
+    path = path.corrected(every, found - path.at(every), weight)
+    places = path.at(instants)
+    local = np.zeros_like(places)
+    for index, place, known in moves:
+        share = known / (known + 1 / FIRST_ORDER**2)
+        beyond = share[:, None] * (place - path.at(times[index]))
+        for axis in (0, 1):
+            local[index, :, axis] = np.interp(instants[index], times[index], beyond[:, axis])
+    return path, places + local if np.abs(local).max() > FIRST_ORDER else places
+
+
+def _taken_out(
+    displacement: NDArray[np.float32], precision: NDArray[np.float32], instants: NDArray[np.float64]
+) -> Path:
+    """Take what is left of the slow motion out of the rows, in place, and return it."""
+    response = np.array([channel.response for channel in CHANNELS])
+    moves = []
+    for moved, known, times in zip(displacement, precision, instants, strict=True):
+        gain = response.T @ known.astype(np.float64)
+        moves.append((mean_of_groups(times), *motion_of_groups(gain @ response, (gain @ moved[..., None])[..., 0])))
+    begin, end, rate = float(instants[0, 0]), float(instants[-1, -1]), 1 / float(np.diff(instants[:, 0]).mean())
+    rest = Path.resting(begin, end, rate).corrected(*(np.concatenate(one) for one in zip(*moves, strict=True)))
+    for index, times in enumerate(instants):
+        displacement[index] -= np.tile(rest.at(times), 2)
+    return rest
+
+
+def _tracked(frames: SensorFrames, instants: NDArray[np.float64]) -> Path:
+    """The path to begin with, through the places of whole frames."""
+    from scipy.interpolate import make_interp_spline
+
+    places = track(frames)
+    known = np.isfinite(places[:, 0])
+    middle = instants.mean(axis=1)
+    spline = make_interp_spline(middle[known], places[known], k=min(3, int(known.sum()) - 1))
+    times = np.linspace(middle[known][0], middle[known][-1], 4 * len(middle))
+    path = Path.resting(float(instants[0, 0]), float(instants[-1, -1]), frames.clock.rate)
+    path = path.corrected(times, spline(times), np.ones(len(times)))
+    along, across = _travel(path, instants)
+    if along > frames.cols / 2 or across > frames.rows / 2:
+        raise Unsuitable(
+            f"the picture travels by {along:.0f} px along and {across:.0f} px across the rows of a region of "
+            f"{frames.cols} px and {frames.rows} rows; it may leave at most half of it",
+            hint="choose a larger region, or a stretch of the clip that stays in view",
+        )
+    return path
+
+
+def _travel(path: Path, instants: NDArray[np.float64]) -> tuple[float, float]:
+    """How far the path leads along and across the rows, px."""
+    along, across = np.ptp(path.at(instants.mean(axis=1)), axis=0)
+    return float(along), float(across)
+
+
+def _each(frames: SensorFrames) -> Iterator[tuple[int, Luma]]:
+    for block in frames.blocks():
+        yield from zip(block.index.tolist(), block.luma, strict=True)
+
+
+def _scene(frames: SensorFrames, places: NDArray[np.float64]) -> Scene:
+    """The registered mean of the frames, whose rows stand at places [shape=(frames, rows, 2), float64, px]."""
+    mean = RegisteredMean(Canvas.around(frames.rows, frames.cols, places))
+    for index, luma in _each(frames):
+        mean.add(luma, places[index])
+    return mean.finished()
+
+
+def _refuse_region(frames: SensorFrames, path: Path, instants: NDArray[np.float64]) -> NoReturn:
+    along, across = _travel(path, instants)
+    raise Unsuitable(
+        f"the picture travels by {along:.1f} px along and {across:.1f} px across the rows, and a region of "
+        f"{frames.rows} rows of {frames.cols} px leaves nothing to follow it by",
+        hint="choose a larger region with detail, or a stretch of the clip that stays in place",
+    )
+
+
+def _refuse_parts(apart: NDArray[np.float64], known: NDArray[np.float64]) -> None:
+    usual = float(np.percentile(apart, 90))
+    if usual > _PARTS_APART and not _one_way(known):
+        raise Unsuitable(
+            f"parts of the picture move apart by {usual:.1f} px: it doesn't move as one, and more than "
+            f"{_PARTS_APART:g} px can't be followed",
+            hint="choose a region that moves as one; what moves by itself (a person, a string in full swing) "
+            "can't serve",
+        )
+
+
+def _one_way(known: NDArray[np.float64]) -> bool:
+    """Whether the picture shows motion in one direction only, by the information on it [shape=(2, 2)]."""
+    least, most = np.linalg.eigvalsh(known)
+    return bool(least < ONE_WAY * most)
+
+
+def _doubt(apart: NDArray[np.float64], known: NDArray[np.float64], unsettled: float) -> str:
+    """Why a drifting picture's rows can't be relied on, if so.
+
+    Parameters
+    ----------
+    apart : ndarray [shape=(frames,), float64, px]
+        How far parts of the picture move apart.
+    known : ndarray [shape=(2, 2), float64]
+        Information on the motion of the whole picture.
+    unsettled : float, px
+        By how much the last correction of the rows' places changed them.
+    """
+    if unsettled >= _SETTLED:
+        return f"the picture drifts, and its path is known to {unsettled:.2g} px only; what is wrong can pass for sound"
+    if _one_way(known):
+        return (
+            "the picture drifts, and has detail in one direction only: how far it went along its edges can't be known, "
+            "and what changes on the way can pass for sound"
+        )
+    usual = float(np.percentile(apart, 90))
+    if usual > _PARTS_DOUBTED:
+        return f"parts of the picture move apart by {usual:.2f} px; beyond {_PARTS_DOUBTED} px that can pass for sound"
+    return ""

@@ -1,0 +1,92 @@
+"""The still picture that rows are compared with: the temporal mean, and the noise about it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from vmforensics.data import Luma, SensorFrames
+from vmforensics.errors import TooFewFrames
+from vmforensics_rolling_shutter.derivative import derivative
+from vmforensics_rolling_shutter.noise import NoiseModel
+
+_NOISE_PAIRS = 96  # frame pairs, spread over the clip, that the noise is measured on
+_NOISE_PIXELS = 50_000  # and pixels, in whole rows: enough for a model of two coefficients
+_LEAST_NOISE_ROWS = 32
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class MeanTemplate:
+    """The temporal mean of a region.
+
+    Parameters
+    ----------
+    mean : ndarray [shape=(rows, cols), float64, DN]
+        Temporal mean.
+    slopes : two ndarrays [shape=(rows, cols), float64, DN/px]
+        Its derivatives along and across the rows.
+    noise : NoiseModel
+        The variance of a pixel about it.
+    frames : int
+        How many frames went into it.
+    """
+
+    mean: NDArray[np.float64]
+    slopes: tuple[NDArray[np.float64], NDArray[np.float64]]
+    noise: NoiseModel
+    frames: int
+
+    @classmethod
+    def measure(cls, frames: SensorFrames) -> MeanTemplate:
+        """One pass: the mean of all frames; the noise from the differences of successive ones.
+
+        Raises
+        ------
+        TooFewFrames
+            Fewer than three frames could be decoded.
+        """
+        total = np.zeros((frames.rows, frames.cols), dtype=np.uint64)
+        sample = slice(None, None, _row_step(frames.rows, frames.cols))
+        squares = np.zeros_like(total[sample], dtype=np.float64)
+        count = pairs = 0
+        stride = max(1, frames.frame_count // _NOISE_PAIRS)
+        last: Luma | None = None
+        for block in frames.blocks():
+            _add(block.luma, total)
+            count += len(block.index)
+            for index, luma in zip(block.index, block.luma[:, sample], strict=True):
+                if last is not None and index % stride == 0:
+                    difference = _without_flicker(luma.astype(np.float32), last.astype(np.float32))
+                    squares += difference * difference
+                    pairs += 1
+                last = luma
+            last = None if last is None else last.copy()  # a source may use a block's memory again
+        if count < 3 or pairs < 1:
+            raise TooFewFrames(f"{count} frame(s) could be decoded; row motion needs at least 3")
+        mean = total / count
+        slopes = (derivative(mean, axis=1), derivative(mean, axis=0))
+        along, down = (slope[sample] for slope in slopes)
+        return cls(mean, slopes, NoiseModel.fitted(mean[sample], (along, down), squares / (2 * pairs)), count)
+
+
+def _without_flicker(luma: NDArray[np.float32], before: NDArray[np.float32]) -> NDArray[np.float32]:
+    """What a frame's rows differ by from those before, each row's change of gain and of offset apart."""
+    level = before.mean(axis=1, keepdims=True)
+    detail, change = before - level, luma - before
+    change -= change.mean(axis=1, keepdims=True)
+    gain = np.einsum("rc,rc->r", change, detail) / np.maximum(np.einsum("rc,rc->r", detail, detail), 1.0)
+    return np.asarray(change - gain[:, None].astype(np.float32) * detail)
+
+
+def _row_step(rows: int, cols: int) -> int:
+    """Every how-manieth row the noise is measured on."""
+    return max(1, min(rows * cols // _NOISE_PIXELS, rows // _LEAST_NOISE_ROWS))
+
+
+def _add(luma: Luma, total: NDArray[np.uint64]) -> None:
+    """Add a block's frames to a total; sums of few enough frames fit the narrow integers that are added fastest."""
+    narrow, most = (np.uint16, 257) if luma.dtype == np.uint8 else (np.uint32, 65537)
+    for first in range(0, len(luma), most):
+        total += np.add.reduce(luma[first : first + most], axis=0, dtype=narrow)

@@ -1,0 +1,66 @@
+"""Row motion of a picture that stays in place, but for a sway of a few tenths of a pixel."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from vmforensics.data import SensorFrames
+from vmforensics_rolling_shutter.halves import CHANNELS
+from vmforensics_rolling_shutter.mean_template import MeanTemplate
+from vmforensics_rolling_shutter.places import FIRST_ORDER, Places
+from vmforensics_rolling_shutter.relinearise import Expansion, Spread, relinearise
+from vmforensics_rolling_shutter.row_readings import RowReadings
+from vmforensics_rolling_shutter.row_solver import RowSolver
+
+_RANGE = 0.35  # px of frame motion beyond which the series' remainder can pass for a faint sound
+_EDGE_ROWS = 8  # rows at the top and bottom whose derivatives are less exact than a sway asks for
+
+
+def measure(frames: SensorFrames, half_of: NDArray[np.int64]) -> RowReadings | None:
+    """Measure every row of every frame against the temporal mean.
+
+    Two passes, the mean and the rows. A row is read by fixed functionals, so that a block of frames is one product of
+    matrices; what moves by more than a few hundredths of a pixel is taken beyond first order afterwards.
+
+    Parameters
+    ----------
+    frames
+        The clip.
+    half_of : ndarray [shape=(cols,), int64]
+        The half that each column belongs to.
+
+    Returns
+    -------
+    RowReadings or None
+        None where the picture moves farther than this holds.
+
+    Raises
+    ------
+    RegionError
+        The mean has no texture.
+    TooFewFrames
+        Fewer than three frames could be decoded.
+    """
+    template = MeanTemplate.measure(frames)
+    solver = RowSolver.build(template, half_of)
+    count, rows = frames.frame_count, frames.rows
+    displacement = np.zeros((count, rows, len(CHANNELS)), dtype=np.float32)
+    seen = np.zeros(count, dtype=bool)
+    for block in frames.blocks():
+        displacement[block.index] = solver.read(block.luma)
+        seen[block.index] = True
+    observed = seen[:, None] & solver.informative
+    places = Places.of(displacement, solver.precision, frames.shutter.line_delay)
+    sway = float(np.hypot(*places.sway[seen].T).max(initial=0.0))
+    if sway > _RANGE:
+        return None
+    spread = Spread.of(place[observed[part]] for part, place in places)
+    if spread.largest > FIRST_ORDER:
+        expansion = Expansion.of(template, solver.functionals[:, :-1], spread)
+        for part, place in places:
+            relinearise(displacement[part], expansion, place, x_y=np.array([0, 1, 0, 1]))
+    if sway > FIRST_ORDER and rows > 4 * _EDGE_ROWS:
+        observed[:, :_EDGE_ROWS] = observed[:, rows - _EDGE_ROWS :] = False  # their derivatives look out of the region
+    displacement[~observed] = 0
+    return RowReadings(displacement, solver.precision[None], observed)

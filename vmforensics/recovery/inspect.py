@@ -1,0 +1,109 @@
+"""What the frames themselves tell of clock and lamp, noticed as they are read."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+from numpy.typing import NDArray
+
+from vmforensics.custody import WatchedStream
+from vmforensics.data import FrameBlock, FrameStream, Luma, Region, Shutter
+
+_BANDS = 128  # of rows; enough for several cycles of any lamp within a readout
+_SAMPLED = 2**16  # pixels of a frame that are compared with the frame before
+_COLUMNS = 256  # pixels of a row that its brightness is taken from
+_BLACK = 16 / 255  # of full scale, in the limited range of video
+
+
+class InspectedStream(FrameStream):
+    """A watched stream that notes each frame's change and its rows' brightness during its first complete pass.
+
+    Parameters
+    ----------
+    stream
+        The stream to look at; whatever it offers is offered here.
+    shutter
+        Says which way the rows run.
+    region
+        Rectangle of the coded picture whose rows' brightness is noted.
+
+    Attributes
+    ----------
+    index : ndarray [shape=(frames,), int64]
+        Positions of the decoded frames; empty before a pass was complete, like the others.
+    change : ndarray [shape=(frames,), float64, digital numbers]
+        Mean absolute difference from the decoded frame before, on a sample of the rows; 0 for the first.
+    types : tuple of str
+        The codec's type of each frame.
+    light : ndarray [shape=(frames, bands), float64, digital numbers]
+        Mean brightness above black of bands of rows, in readout order.
+    """
+
+    def __init__(self, stream: WatchedStream, shutter: Shutter, region: Region) -> None:
+        self._stream = stream
+        self._direction = shutter.direction
+        self._region = region
+        self.index: NDArray[np.int64] = np.zeros(0, np.int64)
+        self.change: NDArray[np.float64] = np.zeros(0)
+        self.types: tuple[str, ...] = ()
+        self.light: NDArray[np.float64] = np.zeros((0, 1))
+
+    def __getattr__(self, name: str) -> object:
+        if name == "_stream":  # not set yet: an object being copied or unpickled
+            raise AttributeError(name)
+        return getattr(self._stream, name)
+
+    @property
+    def frame_count(self) -> int:
+        """Number of frames the container announces, decodable or not."""
+        return self._stream.frame_count
+
+    @property
+    def exact(self) -> NDArray[np.bool_]:
+        """Whether a frame is the same to the bit as the one before [shape=(frames,), bool]."""
+        hashes = self._stream.frame_hashes
+        return np.array([k > 0 and hashes[k] == hashes[k - 1] for k in range(len(hashes))], dtype=bool)
+
+    def blocks(self) -> Iterator[FrameBlock]:
+        """Read from the first frame on, as the wrapped stream does."""
+        if len(self.index):
+            yield from self._stream.blocks()
+            return
+        index: list[NDArray[np.int64]] = []
+        change: list[float] = []
+        light: list[NDArray[np.float64]] = []
+        types: list[str] = []
+        before: Luma | None = None
+        stride = max(1, self._stream.height * self._stream.width // _SAMPLED)
+        for block in self._stream.blocks():
+            for frame in block.luma:
+                sample = frame[::stride].astype(np.int32)
+                change.append(0.0 if before is None else float(np.abs(sample - before).mean()))
+                before = sample
+            light.append(self._bands(block.luma))
+            index.append(block.index)
+            types += block.frame_types or [""] * len(block.index)
+            yield block
+        if index:
+            self.index, self.change, self.types = np.concatenate(index), np.array(change), tuple(types)
+            self.light = np.concatenate(light)
+
+    @property
+    def bands(self) -> NDArray[np.int64]:
+        """First row of each band, counted in readout order from the region's first [shape=(bands,), int64]."""
+        rows = self._region.width if self._direction.along_columns else self._region.height
+        return np.asarray(np.linspace(0, rows, min(rows, _BANDS), endpoint=False).astype(np.int64))
+
+    def _bands(self, luma: Luma) -> NDArray[np.float64]:
+        r = self._region
+        picture = luma[:, r.y : r.y + r.height, r.x : r.x + r.width]
+        if self._direction.along_columns:
+            picture = picture.transpose(0, 2, 1)
+        if self._direction.reversed:
+            picture = picture[:, ::-1]
+        means = picture[:, :, :: max(1, picture.shape[2] // _COLUMNS)].mean(axis=2, dtype=np.float64)
+        starts = self.bands
+        sums = np.add.reduceat(means, starts, axis=1) / np.diff(np.append(starts, means.shape[1]))
+        black = _BLACK * self._stream.full_scale if self._stream.facts.get("color_range") == "limited" else 0.0
+        return np.asarray(np.maximum(sums - black, 0.0))

@@ -1,0 +1,112 @@
+"""Frames that a recorder or converter stored twice: they show nothing of their own instant."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from vmforensics.data import Motion
+
+_GAP = 3.0  # factor between the changes of repeats and those of frames of their own
+_MOST = 0.5  # share of repeats beyond which the file's frames aren't the camera's
+_LEAST_PERIODIC = 5  # repeats in a regular pattern that are no accident
+_REGULAR = 0.95  # share of the frames that fit such a pattern; a second coding hides some repeats
+_LONGEST_PERIOD = 12  # frames; 25 frames/s shown at 30 repeats every sixth
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Repeats:
+    """Which frames repeat the one before.
+
+    Parameters
+    ----------
+    frames : ndarray [shape=(repeats,), int64]
+        Their positions in the stream.
+    exact : int
+        How many of them are the same to the bit.
+    doubt : str
+        Why the frames' instants can't be relied on, if they can't.
+    """
+
+    frames: NDArray[np.int64]
+    exact: int
+    doubt: str = ""
+
+
+def find_repeats(
+    index: NDArray[np.int64], change: NDArray[np.float64], exact: NDArray[np.bool_], types: Sequence[str]
+) -> Repeats:
+    """Tell repeats from frames of their own.
+
+    A frame of its own differs from the one before at least by sensor noise, a repeat by what a second coding leaves.
+    Among the frames of one type (I, P, B, which differ in how much noise they keep) repeats are those below a gap of
+    a factor 3 in the sorted changes, if they are the minority. Bit-exact repeats always count.
+
+    A recorder that repeats a frame now and then fills the slot of one that came late: the others are where they belong.
+    A regular pattern comes from a conversion of the frame rate, after which no frame is where the clock puts it.
+
+    Parameters
+    ----------
+    index : ndarray [shape=(frames,), int64]
+        Positions of the decoded frames in the stream.
+    change : ndarray [shape=(frames,), float64, digital numbers]
+        Mean absolute difference from the decoded frame before; the first isn't looked at.
+    exact : ndarray [shape=(frames,), bool]
+        Whether nothing differs.
+    types
+        The codec's type of each frame, "" where there is none.
+    """
+    repeated = exact.copy()
+    repeated[:1] = False
+    kinds = np.array(types)
+    for kind in np.unique(kinds[1:]):
+        own = np.flatnonzero((kinds == kind) & ~repeated)
+        own = own[own > 0]
+        values = np.sort(change[own])
+        minority = values[: len(values) // 2 + 1]
+        if len(minority) < 2:
+            continue
+        steps = minority[1:] / np.maximum(minority[:-1], 1e-12)
+        if steps.max() >= _GAP:
+            repeated[own[change[own] <= minority[int(np.argmax(steps))]]] = True
+    count, total = int(repeated.sum()), len(repeated)
+    doubt = ""
+    if count == total - 1 and exact[1:].all():
+        return Repeats(index[:0], int(exact[1:].sum()))  # nothing ever changes: a still picture has no gaps
+    if period := _period(repeated):
+        doubt = (
+            f"{count} of {total} frames repeat the one before in a regular pattern of {period} frames: the frame rate "
+            "was converted, and the frames' true instants aren't on file"
+        )
+    elif count > _MOST * total:
+        doubt = (
+            f"{count} of {total} frames repeat the one before: a codec left them out, or the file's frames aren't the "
+            "camera's"
+        )
+    return Repeats(index[repeated], int(np.sum(exact & repeated)), doubt)
+
+
+def without_repeats(motion: Motion, repeats: Repeats) -> Motion:
+    """The motion with repeats unobserved, and in doubt where the frames' instants are."""
+    if not len(repeats.frames):
+        return motion
+    observed, displacement = motion.observed.copy(), motion.displacement.copy()
+    observed[repeats.frames] = False
+    displacement[repeats.frames] = 0
+    return replace(motion, observed=observed, displacement=displacement, doubt=motion.doubt or repeats.doubt)
+
+
+def _period(repeated: NDArray[np.bool_]) -> int:
+    """Smallest period in frames of a pattern that nearly all repeats fit; 0 where there is none."""
+    inner = repeated[1:]
+    if inner.sum() < _LEAST_PERIODIC or inner.all():
+        return 0
+    for period in range(2, min(_LONGEST_PERIOD, len(inner) // 3) + 1):
+        whole = inner[: len(inner) // period * period].reshape(-1, period)
+        pattern = whole.mean(axis=0) > _MOST
+        if pattern.any() and not pattern.all() and np.mean(whole == pattern) >= _REGULAR:
+            return period
+    return 0
