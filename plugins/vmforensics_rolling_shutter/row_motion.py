@@ -31,7 +31,7 @@ class RowMotion(MotionEstimator):
     template's own noise, which would shrink the result (errors in variables), is taken out of the normal equations.
     The row's pixels are dealt in stripes to two halves that are solved apart: four channels, x and y of each half.
 
-    A picture that moves by more than a third of a pixel, a camera held by hand, is followed instead: T is then the
+    A picture that moves by more than half a pixel, a camera held by hand, is followed instead: T is then the
     registered mean of the frames, as seen from where the picture stands at each row's instant, and the path, whose
     fastest part is half the frame rate, is taken out. A picture that doesn't move as one is refused.
     """

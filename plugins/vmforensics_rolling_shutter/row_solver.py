@@ -16,6 +16,8 @@ from vmforensics_rolling_shutter.mean_template import MeanTemplate
 
 _ROWS_AT_ONCE = 64  # what is worked on stays in the processor's cache
 
+_ROUGH_ROWS = 4  # at the top and the bottom: the slope across them is wrong by 2 to 30 %
+
 DARKEST = 0.1
 """Of the template's brightness; a darker row's differences aren't scaled up any further."""
 
@@ -73,6 +75,9 @@ class RowSolver:
                 precision[part, channel, channel] = known
             functionals[part] = solved
             still[part] = np.einsum("rkc,rc->rk", functionals[part], mean, dtype=np.float64)
+        if rows > 4 * _ROUGH_ROWS:
+            for edge in (slice(None, _ROUGH_ROWS), slice(rows - _ROUGH_ROWS, None)):
+                _forget_across(precision[edge])
         if not precision.any():
             raise RegionError("the region has no texture to measure motion on", hint="choose a region with detail")
         return cls(functionals, still, precision)
@@ -104,6 +109,20 @@ class RowSolver:
         # A brighter row shows the same motion in larger differences.
         moved /= np.maximum(1 + readings[:, -1:] - self.still[:, -1:, None], DARKEST)
         return np.ascontiguousarray(moved.transpose(2, 0, 1), dtype=np.float32)
+
+
+def _forget_across(precision: NDArray[np.float32]) -> None:
+    """Leave, in place, what rows know along themselves while nothing is known across them.
+
+    Parameters
+    ----------
+    precision : ndarray [shape=(rows, channels, channels), float32, 1/px²]
+    """
+    for x in range(0, len(CHANNELS), 2):
+        y = x + 1
+        across = precision[:, y, y]
+        precision[:, x, x] -= np.where(across > 0, precision[:, x, y] ** 2 / np.where(across > 0, across, 1), 0)
+        precision[:, y] = precision[:, :, y] = 0.0
 
 
 def _parts(rows: int) -> Iterator[slice]:

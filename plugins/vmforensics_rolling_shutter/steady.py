@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vmforensics.data import SensorFrames
+from vmforensics.data.sway import Sway
 from vmforensics_rolling_shutter.halves import CHANNELS
 from vmforensics_rolling_shutter.mean_template import MeanTemplate
 from vmforensics_rolling_shutter.places import FIRST_ORDER, Places
@@ -14,6 +15,8 @@ from vmforensics_rolling_shutter.row_readings import RowReadings
 from vmforensics_rolling_shutter.row_solver import RowSolver
 
 _RANGE = 0.35  # px of frame motion beyond which the series' remainder can pass for a faint sound
+_SLOW_RANGE = 0.5  # px of slow frame motion beyond which the picture is followed instead
+_FAST_RANGE = 0.6  # px up to which the series holds at all
 _EDGE_ROWS = 8  # rows at the top and bottom whose derivatives are less exact than a sway asks for
 
 
@@ -53,7 +56,7 @@ def measure(frames: SensorFrames, half_of: NDArray[np.int64]) -> RowReadings | N
     observed = seen[:, None] & solver.informative
     places = Places.of(displacement, solver.precision, frames.shutter.line_delay)
     sway = float(np.hypot(*places.sway[seen].T).max(initial=0.0))
-    if sway > _RANGE:
+    if sway > _FAST_RANGE or _slow_part(frames, places.sway, seen) > _SLOW_RANGE:
         return None
     spread = Spread.of(place[observed[part]] for part, place in places)
     if spread.largest > FIRST_ORDER:
@@ -63,4 +66,15 @@ def measure(frames: SensorFrames, half_of: NDArray[np.int64]) -> RowReadings | N
     if sway > FIRST_ORDER and rows > 4 * _EDGE_ROWS:
         observed[:, :_EDGE_ROWS] = observed[:, rows - _EDGE_ROWS :] = False  # their derivatives look out of the region
     displacement[~observed] = 0
-    return RowReadings(displacement, solver.precision[None], observed)
+    doubt = (
+        f"the whole picture shakes by up to {sway:.2f} px; beyond {_RANGE} px the shaking's own trace in the rows can't "
+        "be told from a faint sound"
+    )
+    return RowReadings(displacement, solver.precision[None], observed, doubt=doubt if sway > _RANGE else "")
+
+
+def _slow_part(frames: SensorFrames, sway: NDArray[np.float64], seen: NDArray[np.bool_]) -> float:
+    """How far (px) the frames' smooth path leads; the rest is too fast to be a camera's, as a loud sound is."""
+    times = frames.clock.times
+    path = Sway.through(sway, seen.astype(np.float64), times, frame_rate=frames.clock.rate).at(times)
+    return float(np.hypot(*path[seen].T).max(initial=0.0))

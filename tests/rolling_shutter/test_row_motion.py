@@ -180,8 +180,9 @@ def test_the_noise_of_a_row_is_at_the_cramer_rao_bound(scene: str, noise: tuple[
     simulation = clip("silence", scene=scene, noise=noise, frames=150)
     motion, bound = measure(simulation), information_bound(simulation)
     for axis in (X, Y, SLANTED):
-        found, _ = motion.along(axis)
-        rows = motion.observed.all(axis=0)
+        found, information = motion.along(axis)
+        rows = (information > 0).all(axis=0)
+        rows[:4] = rows[-4:] = False  # slopes across the outermost rows aren't known
         least = 1 / np.sqrt(np.einsum("a,rab,b->r", axis, bound, axis))
         efficiency = np.sqrt(np.mean(np.var(found, axis=0)[rows] / least[rows] ** 2))
         assert 0.95 < efficiency < 1.1

@@ -12,6 +12,7 @@ from vmforensics.data.quantity import DISPLACEMENT, Quantity
 from vmforensics.data.signal import Signal
 from vmforensics.data.sway import Sway
 
+_NOTHING = 1e-9  # of the largest information: as good as none
 _AXIS_SAMPLES = 1_000_000  # enough to tell a direction; the rest of a long clip adds time, not angle
 
 
@@ -159,6 +160,8 @@ class Motion:
         direction = self.response @ np.asarray(axis, dtype=np.float64)
         weights = np.einsum("frcd,d->frc", self.precision.astype(np.float64), direction)
         information = weights @ direction
+        # What a channel at right angles says is rounding.
+        information = np.where(information > _NOTHING * information.max(initial=0.0), information, 0.0)
         total = np.einsum("...c,...c->...", weights, self.displacement, dtype=np.float64)
         safe = np.where(information > 0, information, 1.0)
         information = np.where(self.observed, np.broadcast_to(information, self.observed.shape), 0.0)
