@@ -67,8 +67,8 @@ def measure(frames: SensorFrames, half_of: NDArray[np.int64]) -> RowReadings | N
         observed[:, :_EDGE_ROWS] = observed[:, rows - _EDGE_ROWS :] = False  # their derivatives look out of the region
     displacement[~observed] = 0
     doubt = (
-        f"the whole picture shakes by up to {sway:.2f} px; beyond {_RANGE} px the shaking's own trace in the rows can't "
-        "be told from a faint sound"
+        f"the whole picture shakes by up to {sway:.2f} px; beyond {_RANGE} px the shaking's own trace in the rows "
+        "can't be told from a faint sound"
     )
     return RowReadings(displacement, solver.precision[None], observed, doubt=doubt if sway > _RANGE else "")
 

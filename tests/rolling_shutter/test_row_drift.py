@@ -124,7 +124,7 @@ def test_what_does_not_move_as_one_is_refused() -> None:
     """Somebody walks through the right half, filmed by hand."""
     pictures, others = (clip("silence", seed=seed, travel=4.0, frames=40).frames.copy() for seed in (4, 5))
     pictures[:, :, 96:] = others[:, :, 96:]
-    with pytest.raises(Unsuitable, match="parts of the picture move apart|be followed beyond"):
+    with pytest.raises(Unsuitable, match=r"parts of the picture move apart|be followed beyond"):
         RowMotion().estimate(frames_of(pictures))
 
 
