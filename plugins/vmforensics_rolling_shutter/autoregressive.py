@@ -95,6 +95,7 @@ class Autoregressive(SignalCombiner):
             sigma=np.sqrt(variance[inside]),
             axis=axis,
             quantity=motion.quantity,
+            exposure_undone=most_raised(kernel.exposure),
             warnings=motion.warnings,
         )
 
@@ -158,6 +159,12 @@ class Autoregressive(SignalCombiner):
             share = offsets().undetermined_share(like) if lost.any() else 1.0
             variances += share * stretch.autocovariance[0] / template
         return means, variances
+
+
+def most_raised(exposure: float) -> float:
+    """Gain (dB) by which an exposure's loss is made up for, at most, below half the rate; the exposure in samples."""
+    lost = float(np.abs(np.sinc(min(exposure, 2.0) / 2)))
+    return float(20 * np.log10(min(_MOST_RAISED, 1 / max(lost, 1e-3))))
 
 
 def exposure_limited(samples: NDArray[np.float64], exposure: float) -> NDArray[np.float64]:

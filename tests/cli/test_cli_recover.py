@@ -243,6 +243,7 @@ def test_region_and_readout_direction_reach_the_result(vmf, clip, tmp_path):
     assert shutter["duty"] == pytest.approx(64 * 20e-6 * 300)
     assert answer.json["band"]["trusted_up_to_hz"] == pytest.approx(0.05 / (1e-7 * 63 / 2))
     assert answer.json["band"]["exposure_null_hz"] == pytest.approx(4000)
+    assert answer.json["band"]["exposure_undone_db"] == pytest.approx(12.04, abs=0.01)
     assert answer.json["band"]["notches_hz"][:2] == [300, 600]
     resolved = (tmp_path / "run" / "case.resolved.yaml").read_text("utf-8")
     assert "readout_direction: right-to-left" in resolved

@@ -160,6 +160,7 @@ def result() -> dict[str, Any]:
             "upper_limit_hz": 4000.0,
             "trusted_up_to_hz": 1388.888888888889,
             "exposure_null_hz": 2000.0,
+            "exposure_undone_db": 12.0,
             "notches_hz": [59.94005994005994 * k for k in range(1, 5)],
         },
         "audio": {

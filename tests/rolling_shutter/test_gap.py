@@ -131,6 +131,7 @@ def test_the_exposure_is_undone_by_twelve_decibels_at_most() -> None:
     inner = slice(400, -400)
     gain = found.samples[inner] @ expected[inner] / (expected[inner] @ expected[inner])
     assert gain == pytest.approx(4 * left, rel=0.03)
+    assert found.exposure_undone == pytest.approx(12.04, abs=0.01)
 
 
 def test_an_object_on_a_third_of_the_height_is_heard_and_the_rest_said_to_be_synthesised() -> None:

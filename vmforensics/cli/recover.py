@@ -191,10 +191,15 @@ def _trust_line(result: dict[str, Any]) -> list[tuple[str, str]]:
     """Up to where the row times can be trusted, for a rolling shutter."""
     if result["shutter"]["kind"] != "rolling":
         return []
-    limit = result["band"]["trusted_up_to_hz"]
+    band, limit = result["band"], result["band"]["trusted_up_to_hz"]
     if limit is None:
-        return [("row time", "its uncertainty isn't stated: up to which frequency it can be trusted is unknown")]
-    return [("row time", f"good up to {limit:.4g} Hz (phase error below 0.05 cycle)")]
+        lines = [("row time", "its uncertainty isn't stated: up to which frequency it can be trusted is unknown")]
+    else:
+        lines = [("row time", f"good up to {limit:.4g} Hz (phase error below 0.05 cycle)")]
+    if band["exposure_undone_db"]:
+        undone = f"its loss made up for by {band['exposure_undone_db']:.2g} dB at most"
+        lines.append(("exposure", f"{undone}; tones of {band['exposure_null_hz']:.4g} Hz and its multiples are lost"))
+    return lines
 
 
 def _signal_line(signal: dict[str, Any]) -> str:

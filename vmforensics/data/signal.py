@@ -30,6 +30,8 @@ class Signal:
         Direction of the displacement: unit vector along the sensor row (x) and across rows (y).
     quantity : Quantity
         What the samples are: displacement, unless the motion estimator measured something else.
+    exposure_undone : float, dB
+        Gain by which, at most, the loss that a row's exposure causes was made up for; 0 where it was left as it was.
     warnings : tuple of str
         What the stages wanted the user to know.
 
@@ -46,6 +48,7 @@ class Signal:
     sigma: NDArray[np.float64]
     axis: tuple[float, float] = (1.0, 0.0)
     quantity: Quantity = DISPLACEMENT
+    exposure_undone: float = 0.0
     warnings: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:

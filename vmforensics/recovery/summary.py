@@ -155,6 +155,7 @@ def summarise(
             "upper_limit_hz": recovery.recovered.rate / 2,
             "trusted_up_to_hz": trusted_up_to(shutter, frames.rows),
             "exposure_null_hz": 1 / shutter.exposure if shutter.exposure else None,
+            "exposure_undone_db": recovery.recovered.exposure_undone,
             "notches_hz": list(recovery.notches[:_LISTED_NOTCHES]),
         },
         "audio": json.loads(scale.read_text()) if scale.is_file() else None,
