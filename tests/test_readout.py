@@ -19,7 +19,7 @@ from vmforensics.readout import ReadoutVerdict, judge_readout
 from vmforensics.recovery import recover_clip
 from vmforensics.repeats import find_repeats, without_repeats
 from vmforensics.testing import Camera, Flicker, simulate, write_clip
-from vmforensics_rolling_shutter.row_motion import RowMotion
+from vmforensics_rolling_shutter.motion.row_motion import RowMotion
 
 ROW = 60e-6
 CAMERA = Camera(128, 240, fps=30, frames=90, shutter=Shutter(ROW))

@@ -21,7 +21,7 @@ from vmforensics.errors import CaseError, TimingError
 from vmforensics.testing import Camera, simulate
 from vmforensics.testing.camera import axis_in_readout_order
 from vmforensics_media.video import VideoFile
-from vmforensics_rolling_shutter.row_motion import RowMotion
+from vmforensics_rolling_shutter.motion.row_motion import RowMotion
 
 LINE = 10e-6
 

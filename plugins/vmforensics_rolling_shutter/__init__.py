@@ -9,9 +9,9 @@ from vmforensics.stages import MotionEstimator, RowTimeCalibrator, SignalCombine
 @hookimpl
 def vmforensics_motion_estimators() -> list[type[MotionEstimator]]:
     """Motion, or brightness, of each sensor row."""
-    from vmforensics_rolling_shutter.row_intensity import RowIntensity
-    from vmforensics_rolling_shutter.row_motion import RowMotion
-    from vmforensics_rolling_shutter.row_phase import RowPhase
+    from vmforensics_rolling_shutter.motion.row_intensity import RowIntensity
+    from vmforensics_rolling_shutter.motion.row_motion import RowMotion
+    from vmforensics_rolling_shutter.motion.row_phase import RowPhase
 
     return [RowIntensity, RowMotion, RowPhase]
 
@@ -19,10 +19,10 @@ def vmforensics_motion_estimators() -> list[type[MotionEstimator]]:
 @hookimpl
 def vmforensics_signal_combiners() -> list[type[SignalCombiner]]:
     """From row samples with a gap every frame to a uniform signal."""
-    from vmforensics_rolling_shutter.autoregressive import Autoregressive
-    from vmforensics_rolling_shutter.band_limited import BandLimited
-    from vmforensics_rolling_shutter.janssen import Janssen
-    from vmforensics_rolling_shutter.row_average import RowAverage
+    from vmforensics_rolling_shutter.gap.autoregressive import Autoregressive
+    from vmforensics_rolling_shutter.gap.band_limited import BandLimited
+    from vmforensics_rolling_shutter.gap.janssen import Janssen
+    from vmforensics_rolling_shutter.gap.row_average import RowAverage
 
     return [Autoregressive, BandLimited, Janssen, RowAverage]
 

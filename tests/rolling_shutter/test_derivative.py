@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from vmforensics_rolling_shutter.derivative import NOISE_GAIN, derivative
+from vmforensics.numerics.derivative import NOISE_GAIN, derivative
 
 
 @pytest.mark.parametrize("axis", [0, 1])

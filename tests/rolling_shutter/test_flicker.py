@@ -9,8 +9,8 @@ import pytest
 
 from vmforensics.data import Shutter
 from vmforensics.testing import Camera, Flicker, simulate
-from vmforensics_rolling_shutter.autoregressive import Autoregressive
-from vmforensics_rolling_shutter.row_motion import RowMotion
+from vmforensics_rolling_shutter.gap.autoregressive import Autoregressive
+from vmforensics_rolling_shutter.motion.row_motion import RowMotion
 
 ROWS, READOUT = 120, 13.6e-3
 

@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 
 from vmforensics.data import Channel, Motion, Signal
 from vmforensics.testing.sound import Sound
-from vmforensics_rolling_shutter.autoregressive import Autoregressive
-from vmforensics_rolling_shutter.row_average import RowAverage
+from vmforensics_rolling_shutter.gap.autoregressive import Autoregressive
+from vmforensics_rolling_shutter.gap.row_average import RowAverage
 
 Truth = Callable[[NDArray[np.float64]], NDArray[np.float64]]
 

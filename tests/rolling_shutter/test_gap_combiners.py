@@ -13,9 +13,9 @@ from vmforensics.errors import ParameterError, Unsuitable
 from vmforensics.plugins import Registry
 from vmforensics.stages import SignalCombiner
 from vmforensics.testing import Camera, Simulation, simulate
-from vmforensics_rolling_shutter.band_limited import BandLimited, BandLimitedParams
-from vmforensics_rolling_shutter.janssen import Janssen, JanssenParams
-from vmforensics_rolling_shutter.row_average import RowAverage
+from vmforensics_rolling_shutter.gap.band_limited import BandLimited, BandLimitedParams
+from vmforensics_rolling_shutter.gap.janssen import Janssen, JanssenParams
+from vmforensics_rolling_shutter.gap.row_average import RowAverage
 
 BOTH = pytest.mark.parametrize("combiner", [BandLimited(), Janssen()], ids=lambda stage: stage.name)
 SOUNDS = pytest.mark.parametrize("sound", ["melody", "tone:311"])

@@ -7,8 +7,8 @@ import pytest
 from numpy.typing import NDArray
 from scipy.linalg import solve_discrete_lyapunov, toeplitz
 
-from vmforensics_rolling_shutter.gaussian import ArPrior, posterior
-from vmforensics_rolling_shutter.readings import Forward, Kernel, Readings
+from vmforensics_rolling_shutter.gap.gaussian import ArPrior, posterior
+from vmforensics_rolling_shutter.gap.readings import Forward, Kernel, Readings
 
 
 def stable_prior(order: int, seed: int = 0) -> ArPrior:

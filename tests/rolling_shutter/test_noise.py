@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from vmforensics_rolling_shutter.derivative import derivative
-from vmforensics_rolling_shutter.halves import CHANNELS, half_of_columns
-from vmforensics_rolling_shutter.noise import QUANTISATION, NoiseModel
+from vmforensics.numerics.derivative import derivative
+from vmforensics.numerics.noise import QUANTISATION, NoiseModel
+from vmforensics_rolling_shutter.motion.halves import CHANNELS, half_of_columns
 
 
 @pytest.mark.parametrize("moving", [0.0, 0.05])

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from vmforensics_rolling_shutter.readings import Forward, Kernel, Readings
+from vmforensics_rolling_shutter.gap.readings import Forward, Kernel, Readings
 
 
 def readings(position: NDArray[np.float64], weight: NDArray[np.float64] | None = None) -> Readings:

@@ -15,9 +15,9 @@ from vmforensics.detection import detect
 from vmforensics.errors import ParameterError, Unsuitable
 from vmforensics.plugins import Registry
 from vmforensics.testing import Camera, Simulation, simulate
-from vmforensics_rolling_shutter.autoregressive import Autoregressive, AutoregressiveParams
-from vmforensics_rolling_shutter.row_average import RowAverage, RowAverageParams
-from vmforensics_rolling_shutter.row_motion import RowMotion
+from vmforensics_rolling_shutter.gap.autoregressive import Autoregressive, AutoregressiveParams
+from vmforensics_rolling_shutter.gap.row_average import RowAverage, RowAverageParams
+from vmforensics_rolling_shutter.motion.row_motion import RowMotion
 
 GAP = 1 - 720 * 19e-6 * 60  # share of the time in which no row is read
 

@@ -12,11 +12,11 @@ from vmforensics.data import Motion, ReadoutDirection, Region, SensorFrames, Shu
 from vmforensics.detection import detect
 from vmforensics.errors import Unsuitable
 from vmforensics.testing import Camera, Simulation, StoredFrames, simulate
-from vmforensics_rolling_shutter.path import Path
-from vmforensics_rolling_shutter.registered import Canvas, RegisteredMean
-from vmforensics_rolling_shutter.row_average import RowAverage
-from vmforensics_rolling_shutter.row_motion import RowMotion
-from vmforensics_rolling_shutter.tracking import track
+from vmforensics_rolling_shutter.gap.row_average import RowAverage
+from vmforensics_rolling_shutter.motion.path import Path
+from vmforensics_rolling_shutter.motion.registered import Canvas, RegisteredMean
+from vmforensics_rolling_shutter.motion.row_motion import RowMotion
+from vmforensics_rolling_shutter.motion.tracking import track
 
 
 def clip(

@@ -15,11 +15,11 @@ from vmforensics.recovery.summary import describe_signal
 from vmforensics.testing import Camera, Flicker, Simulation, simulate
 from vmforensics_media.arrays import Arrays
 from vmforensics_media.wav import Wav
-from vmforensics_rolling_shutter.autoregressive import Autoregressive
-from vmforensics_rolling_shutter.band_limited import BandLimited
-from vmforensics_rolling_shutter.janssen import Janssen
-from vmforensics_rolling_shutter.row_average import RowAverage
-from vmforensics_rolling_shutter.row_intensity import RowIntensity
+from vmforensics_rolling_shutter.gap.autoregressive import Autoregressive
+from vmforensics_rolling_shutter.gap.band_limited import BandLimited
+from vmforensics_rolling_shutter.gap.janssen import Janssen
+from vmforensics_rolling_shutter.gap.row_average import RowAverage
+from vmforensics_rolling_shutter.motion.row_intensity import RowIntensity
 
 COMBINERS = (Autoregressive, BandLimited, Janssen, RowAverage)
 

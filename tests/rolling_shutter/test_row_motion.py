@@ -13,8 +13,8 @@ from vmforensics.data import Motion, ReadoutDirection, Region, Shutter, Verdict
 from vmforensics.detection import detect
 from vmforensics.errors import RegionError, TooFewFrames
 from vmforensics.testing import Camera, Flicker, Simulation, StoredFrames, simulate
-from vmforensics_rolling_shutter.row_average import RowAverage
-from vmforensics_rolling_shutter.row_motion import RowMotion, RowMotionParams
+from vmforensics_rolling_shutter.gap.row_average import RowAverage
+from vmforensics_rolling_shutter.motion.row_motion import RowMotion, RowMotionParams
 
 X, Y, SLANTED = (1.0, 0.0), (0.0, 1.0), (0.6, 0.8)
 

@@ -11,9 +11,9 @@ from vmforensics.data import Motion, Shutter, Verdict
 from vmforensics.detection import detect
 from vmforensics.errors import RegionError, Unsuitable
 from vmforensics.testing import Camera, Flicker, Simulation, simulate
-from vmforensics_rolling_shutter.row_average import RowAverage
-from vmforensics_rolling_shutter.row_motion import RowMotion
-from vmforensics_rolling_shutter.row_phase import RowPhase
+from vmforensics_rolling_shutter.gap.row_average import RowAverage
+from vmforensics_rolling_shutter.motion.row_motion import RowMotion
+from vmforensics_rolling_shutter.motion.row_phase import RowPhase
 
 X = (1.0, 0.0)
 

@@ -53,7 +53,7 @@ class TonalSound(RowTimeCalibrator):
 
     def calibrate(self, frames: SensorFrames, evidence: Evidence) -> RowTime:  # noqa: ARG002 the frames say it all
         """Measure the motion of every row, find its lines, and search."""
-        from vmforensics_rolling_shutter.row_motion import RowMotion
+        from vmforensics_rolling_shutter.motion.row_motion import RowMotion
 
         if frames.frame_count < _LEAST_FRAMES:
             return RowTime(

@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 from vmforensics.data import Channel, Luma, Motion, SensorFrames
 from vmforensics.errors import RegionError, Unsuitable
 from vmforensics.stages import MotionEstimator, StageParams
-from vmforensics_rolling_shutter.halves import StripeParams, half_of_columns
-from vmforensics_rolling_shutter.mean_template import MeanTemplate
+from vmforensics_rolling_shutter.motion.halves import StripeParams, half_of_columns
+from vmforensics_rolling_shutter.motion.mean_template import MeanTemplate
 
 _LEAST_ROWS, _LEAST_COLS = 8, 32
 _CENTRES = (0.28, 0.14, 0.07)  # cycles/px, of bands an octave apart

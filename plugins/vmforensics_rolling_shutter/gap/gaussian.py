@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from vmforensics_rolling_shutter.readings import Readings
+from vmforensics_rolling_shutter.gap.readings import Readings
 
 
 @dataclass(frozen=True, slots=True, eq=False)

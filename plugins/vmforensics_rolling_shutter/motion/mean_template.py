@@ -9,8 +9,8 @@ from numpy.typing import NDArray
 
 from vmforensics.data import Luma, SensorFrames
 from vmforensics.errors import TooFewFrames
-from vmforensics_rolling_shutter.derivative import derivative
-from vmforensics_rolling_shutter.noise import NoiseModel
+from vmforensics.numerics.derivative import derivative
+from vmforensics.numerics.noise import NoiseModel
 
 _NOISE_PAIRS = 96  # frame pairs, spread over the clip, that the noise is measured on
 _NOISE_PIXELS = 50_000  # and pixels, in whole rows: enough for a model of two coefficients

@@ -7,8 +7,8 @@ from numpy.typing import NDArray
 
 from vmforensics.data import SensorFrames
 from vmforensics.errors import TooFewFrames, Unsuitable
-from vmforensics_rolling_shutter.derivative import derivative
-from vmforensics_rolling_shutter.row_solver import pseudo_inverse
+from vmforensics.numerics.derivative import derivative
+from vmforensics_rolling_shutter.motion.row_solver import pseudo_inverse
 
 _SIZE = 320  # px; pictures are reduced until their longer side is about that
 _BLUR = 1.5  # px of the reduced picture: what is finer would catch on a neighbour

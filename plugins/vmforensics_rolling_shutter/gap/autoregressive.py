@@ -13,9 +13,9 @@ from vmforensics.data import Motion, Signal
 from vmforensics.errors import Unsuitable
 from vmforensics.stages import SignalCombiner, StageParams
 from vmforensics.units import Hertz, Seconds
-from vmforensics_rolling_shutter.readings import Forward, Kernel, Readings
-from vmforensics_rolling_shutter.row_offsets import RowOffsets, spectral_factor, went_with_template
-from vmforensics_rolling_shutter.stretch import Stretch, fading, together
+from vmforensics_rolling_shutter.gap.readings import Forward, Kernel, Readings
+from vmforensics_rolling_shutter.gap.row_offsets import RowOffsets, spectral_factor, went_with_template
+from vmforensics_rolling_shutter.gap.stretch import Stretch, fading, together
 
 _STRETCH_BYTES = 96 * 2**20  # of interpolator held at a time: 5 s or so
 _TAP_BYTES = 32  # of each reading's each tap

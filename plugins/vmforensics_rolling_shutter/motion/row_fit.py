@@ -8,10 +8,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vmforensics.data import Luma
-from vmforensics_rolling_shutter.halves import CHANNELS
-from vmforensics_rolling_shutter.noise import NoiseModel
-from vmforensics_rolling_shutter.registered import Scene
-from vmforensics_rolling_shutter.row_solver import DARKEST, pseudo_inverse
+from vmforensics.numerics.noise import NoiseModel
+from vmforensics_rolling_shutter.motion.halves import CHANNELS
+from vmforensics_rolling_shutter.motion.registered import Scene
+from vmforensics_rolling_shutter.motion.row_solver import DARKEST, pseudo_inverse
 
 ONE_WAY = 0.02
 """Share of the information in the clearer direction, below which motion in the other isn't believed."""

@@ -7,12 +7,12 @@ from numpy.typing import NDArray
 
 from vmforensics.data import SensorFrames
 from vmforensics.data.sway import Sway
-from vmforensics_rolling_shutter.halves import CHANNELS
-from vmforensics_rolling_shutter.mean_template import MeanTemplate
-from vmforensics_rolling_shutter.places import FIRST_ORDER, Places
-from vmforensics_rolling_shutter.relinearise import Expansion, Spread, relinearise
-from vmforensics_rolling_shutter.row_readings import RowReadings
-from vmforensics_rolling_shutter.row_solver import RowSolver
+from vmforensics_rolling_shutter.motion.halves import CHANNELS
+from vmforensics_rolling_shutter.motion.mean_template import MeanTemplate
+from vmforensics_rolling_shutter.motion.places import FIRST_ORDER, Places
+from vmforensics_rolling_shutter.motion.relinearise import Expansion, Spread, relinearise
+from vmforensics_rolling_shutter.motion.row_readings import RowReadings
+from vmforensics_rolling_shutter.motion.row_solver import RowSolver
 
 _RANGE = 0.35  # px of frame motion beyond which the series' remainder can pass for a faint sound
 _SLOW_RANGE = 0.5  # px of slow frame motion beyond which the picture is followed instead

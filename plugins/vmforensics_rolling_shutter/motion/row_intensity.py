@@ -9,7 +9,7 @@ import numpy as np
 from vmforensics.data import BRIGHTNESS, Channel, Motion, Quantity, SensorFrames
 from vmforensics.errors import RegionError, TooFewFrames
 from vmforensics.stages import MotionEstimator, StageParams
-from vmforensics_rolling_shutter.halves import StripeParams, half_of_columns
+from vmforensics_rolling_shutter.motion.halves import StripeParams, half_of_columns
 
 _LEAST_COLS = 8
 _DARK = 1e-9  # mean level, DN, at and below which a row has no brightness to change

@@ -12,7 +12,7 @@ from vmforensics.data import Motion, Signal
 from vmforensics.errors import ParameterError, Unsuitable
 from vmforensics.stages import SignalCombiner, StageParams
 from vmforensics.units import Hertz
-from vmforensics_rolling_shutter.template import taken_by_template
+from vmforensics_rolling_shutter.gap.template import taken_by_template
 
 if TYPE_CHECKING:
     from scipy.sparse import csr_array

@@ -12,7 +12,7 @@ from vmforensics.data import Motion, Signal
 from vmforensics.errors import Unsuitable
 from vmforensics.stages import SignalCombiner, StageParams
 from vmforensics.units import Hertz, Seconds
-from vmforensics_rolling_shutter.template import taken_by_template
+from vmforensics_rolling_shutter.gap.template import taken_by_template
 
 _LOADING = 1e-6  # of the power, added to the autocovariance at lag 0: its matrix stays invertible for a pure tone
 

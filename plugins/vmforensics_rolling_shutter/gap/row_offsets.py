@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from vmforensics_rolling_shutter.readings import Readings
+from vmforensics_rolling_shutter.gap.readings import Readings
 
 Unexplained = Callable[[NDArray[np.float64]], NDArray[np.float64]]
 """From the readings' values to W(v - Hx): what the sound that they best fit leaves of them, weighted; linear."""

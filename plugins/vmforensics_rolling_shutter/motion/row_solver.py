@@ -10,9 +10,9 @@ from numpy.typing import NDArray
 
 from vmforensics.data import Luma
 from vmforensics.errors import RegionError
-from vmforensics_rolling_shutter.derivative import NOISE_GAIN
-from vmforensics_rolling_shutter.halves import CHANNELS
-from vmforensics_rolling_shutter.mean_template import MeanTemplate
+from vmforensics.numerics.derivative import NOISE_GAIN
+from vmforensics_rolling_shutter.motion.halves import CHANNELS
+from vmforensics_rolling_shutter.motion.mean_template import MeanTemplate
 
 _ROWS_AT_ONCE = 64  # what is worked on stays in the processor's cache
 

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from vmforensics_rolling_shutter.halves import CHANNELS
-from vmforensics_rolling_shutter.row_solver import pseudo_inverse
+from vmforensics_rolling_shutter.motion.halves import CHANNELS
+from vmforensics_rolling_shutter.motion.row_solver import pseudo_inverse
 
 FIRST_ORDER = 0.05
 """px of motion up to which the linearisation about the template is exact enough."""

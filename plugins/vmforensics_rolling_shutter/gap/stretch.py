@@ -7,9 +7,9 @@ from collections.abc import Iterator
 import numpy as np
 from numpy.typing import NDArray
 
-from vmforensics_rolling_shutter.gaussian import ArPrior, posterior, precision
-from vmforensics_rolling_shutter.readings import Forward, Readings
-from vmforensics_rolling_shutter.row_offsets import Unexplained
+from vmforensics_rolling_shutter.gap.gaussian import ArPrior, posterior, precision
+from vmforensics_rolling_shutter.gap.readings import Forward, Readings
+from vmforensics_rolling_shutter.gap.row_offsets import Unexplained
 
 _MISFIT = 3e-3  # of the sound's power: what its priors don't describe, to be taken for noise and not for offsets
 _LEAST_SEEN = 0.1  # share of a window that must be observed to learn a prior from it

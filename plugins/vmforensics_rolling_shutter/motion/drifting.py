@@ -10,14 +10,14 @@ from numpy.typing import NDArray
 
 from vmforensics.data import Luma, SensorFrames
 from vmforensics.errors import Unsuitable
-from vmforensics_rolling_shutter.halves import CHANNELS
-from vmforensics_rolling_shutter.noise import NoiseModel
-from vmforensics_rolling_shutter.path import Path
-from vmforensics_rolling_shutter.places import FIRST_ORDER
-from vmforensics_rolling_shutter.registered import Canvas, RegisteredMean, Scene
-from vmforensics_rolling_shutter.row_fit import ONE_WAY, NoiseSample, RowFit, mean_of_groups, motion_of_groups
-from vmforensics_rolling_shutter.row_readings import RowReadings
-from vmforensics_rolling_shutter.tracking import track
+from vmforensics.numerics.noise import NoiseModel
+from vmforensics_rolling_shutter.motion.halves import CHANNELS
+from vmforensics_rolling_shutter.motion.path import Path
+from vmforensics_rolling_shutter.motion.places import FIRST_ORDER
+from vmforensics_rolling_shutter.motion.registered import Canvas, RegisteredMean, Scene
+from vmforensics_rolling_shutter.motion.row_fit import ONE_WAY, NoiseSample, RowFit, mean_of_groups, motion_of_groups
+from vmforensics_rolling_shutter.motion.row_readings import RowReadings
+from vmforensics_rolling_shutter.motion.tracking import track
 
 _ROUNDS = 4  # at most, of registering the frames and looking again where they stand
 _SETTLED = 0.03  # px; a correction of the path so small leaves the registered mean as it is

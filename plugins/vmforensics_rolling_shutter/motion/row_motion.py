@@ -10,10 +10,10 @@ from numpy.typing import NDArray
 from vmforensics.data import Motion, SensorFrames
 from vmforensics.errors import RegionError
 from vmforensics.stages import MotionEstimator, StageParams
-from vmforensics_rolling_shutter import drifting, steady
-from vmforensics_rolling_shutter.halves import CHANNELS, StripeParams, half_of_columns
-from vmforensics_rolling_shutter.row_readings import RowReadings
-from vmforensics_rolling_shutter.tracking import LostAtOnce
+from vmforensics_rolling_shutter.motion import drifting, steady
+from vmforensics_rolling_shutter.motion.halves import CHANNELS, StripeParams, half_of_columns
+from vmforensics_rolling_shutter.motion.row_readings import RowReadings
+from vmforensics_rolling_shutter.motion.tracking import LostAtOnce
 
 _LEAST_ROWS, _LEAST_COLS = 8, 32
 

@@ -1,0 +1,1 @@
+"""Motion of every sensor row: estimators, and what they are made of."""
