@@ -186,19 +186,24 @@ class Motion:
         observed = self.observed[keep]
         response = self.response
         gain = np.einsum("ca,frcd->frad", response, self.precision, dtype=np.float64)
-        gain = np.broadcast_to(gain, (frames, rows, *gain.shape[2:]))[keep]
+        gain = gain[keep] if len(gain) > 1 else gain
         normal = gain @ response
         moment = (gain @ self.displacement[keep, :, :, None])[..., 0]
+        fast = np.where(observed[..., None], moment, 0.0)
+        along = np.einsum("...a,...b->...ab", fast, fast)
+        count = observed.astype(np.float64)
+        if len(gain) == 1:  # frames that say equally much are taken together
+            along, count = along.sum(axis=0, keepdims=True), count.sum(axis=0, keepdims=True)
         strength = np.trace(normal, axis1=-2, axis2=-1)
         floor = 1e-4 * (strength.max(initial=0.0) or 1.0)
-        fast = np.where(observed[..., None], moment, 0.0)
         angles = np.deg2rad(np.arange(-90.0, 90.0))
         units = np.stack([np.cos(angles), np.sin(angles)], axis=1)
         score, total = np.empty(len(units)), np.empty(len(units))
         for k, unit in enumerate(units):
-            power = np.einsum("a,frab,b->fr", unit, normal, unit)[observed]
-            score[k] = np.sum(((fast @ unit)[observed] ** 2 - power) / (power + floor))
-            total[k] = power.sum()
+            square = np.outer(unit, unit)
+            power, energy = (np.tensordot(form, square, axes=2) for form in (normal, along))
+            score[k] = np.sum((energy - count * power) / (power + floor))
+            total[k] = np.sum(count * power)
         score[total < 0.01 * total.max()] = -np.inf  # a direction that nothing in the picture shows
         x, y = units[int(np.argmax(score))]
         return float(x), float(y)
