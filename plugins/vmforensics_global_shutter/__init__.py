@@ -1,4 +1,4 @@
-"""Recovery from global-shutter, high-speed video: local phase in a complex steerable pyramid."""
+"""Recovery from global-shutter, high-speed video: least squares on the gradient, and local phase."""
 
 from __future__ import annotations
 
@@ -9,9 +9,16 @@ from vmforensics.stages import MotionEstimator, SignalCombiner
 @hookimpl
 def vmforensics_motion_estimators() -> list[type[MotionEstimator]]:
     """Motion of the whole scene, one sample a frame."""
+    from vmforensics_global_shutter.gradient import Gradient
+    from vmforensics_global_shutter.image_svd import ImageSVD
     from vmforensics_global_shutter.local_phase import LocalPhase
+    from vmforensics_global_shutter.local_phase_linear import LocalPhaseLinear
+    from vmforensics_global_shutter.mean_intensity import MeanIntensity
+    from vmforensics_global_shutter.optical_flow import OpticalFlow
+    from vmforensics_global_shutter.phase_correlation import PhaseCorrelation
+    from vmforensics_global_shutter.riesz_phase import RieszPhase
 
-    return [LocalPhase]
+    return [Gradient, LocalPhase, LocalPhaseLinear, RieszPhase, PhaseCorrelation, OpticalFlow, ImageSVD, MeanIntensity]
 
 
 @hookimpl

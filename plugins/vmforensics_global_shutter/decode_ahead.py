@@ -38,7 +38,11 @@ def _cut(blocks: Iterator[FrameBlock], size: int) -> Generator[FrameBlock, None,
         start = 0
         while start < len(block.index):
             if luma is None:
-                index, luma, fill = np.empty(size, np.int64), np.empty((size, *block.luma.shape[1:]), block.luma.dtype), 0
+                index, luma, fill = (
+                    np.empty(size, np.int64),
+                    np.empty((size, *block.luma.shape[1:]), block.luma.dtype),
+                    0,
+                )
             take = min(size - fill, len(block.index) - start)
             index[fill : fill + take] = block.index[start : start + take]
             luma[fill : fill + take] = block.luma[start : start + take]

@@ -22,19 +22,22 @@ from pydantic import Field
 from scipy import fft
 
 from vmforensics.data import Channel, Motion, SensorFrames
-from vmforensics.errors import RegionError, TooFewFrames
+from vmforensics.errors import TooFewFrames
 from vmforensics.stages import MotionEstimator, StageParams
 from vmforensics.units import Pixels
+from vmforensics_global_shutter.channel_noise import excess
 from vmforensics_global_shutter.pixel_noise import PixelNoise
+from vmforensics_global_shutter.spectral import gradient
 from vmforensics_global_shutter.steerable_pyramid import Band, SteerablePyramid, max_scales
+from vmforensics_global_shutter.texture import no_texture
 
 _CHUNK_PIXELS = 2**19  # transformed at a time: small enough for the processor's cache
-_ROUNDING = 1 / 12  # DN²; no camera's noise is below that of rounding to whole numbers
+ROUNDING = 1 / 12  # DN²; no camera's noise is below that of rounding to whole numbers
 _BORDER = 2  # px
 _VISIBLE = 100.0  # a coefficient counts if its power is so many times that of the noise in the temporal mean
 _GUARD = 1.35  # wavelengths on either side of a stripe's edge that belong to neither half
 _DEPENDENT = 5e-3  # correlation of two channels' noise from which on they can't stand for the two halves
-_RIDGE = 1e-5  # of a channel's variance, added to it: keeps the precision of overlapping bands exact in float32
+RIDGE = 1e-5  # of a channel's variance, added to it: keeps the precision of overlapping bands exact in float32
 _SCALES = 4  # unless asked for otherwise, as in the 2014 paper
 _BEYOND = 0.01  # share of frames
 _DRIFT = 0.5  # px of slow motion that local phase follows without loss
@@ -76,37 +79,48 @@ class LocalPhase(MotionEstimator):
         RegionError
             The region is too small for the scales, or holds no texture.
         """
-        shape = _transformable(frames)
-        fit = max_scales(shape)
-        scales = self.params.scales or max(1, min(_SCALES, fit))
-        pyramid = SteerablePyramid(shape, scales=scales, orientations=self.params.orientations)
-        warnings = []
+        pyramid, warnings = pyramid_for(frames, self.params)
+        shape = pyramid.shape
         if frames.shutter.is_rolling:
             warnings.append("one displacement a frame of a rolling shutter: sound above half the frame rate is lost")
-        if self.params.scales is None and fit < _SCALES:
-            warnings.append(f"the region has room for {fit} of {_SCALES} scales")
-
-        template = _Template.of(frames, shape)
-        references = _references(pyramid, template, self.params.stripe_width)
-        if not references:
-            raise _no_texture(frames)
-        displacement = np.zeros((frames.frame_count, sum(len(r.channels) for r in references)), np.float32)
+        template = PhaseTemplate.of(frames, shape)
+        found = references(pyramid, template, self.params.stripe_width)
+        if not found:
+            raise no_texture(frames)
+        displacement = np.zeros((frames.frame_count, sum(len(r.channels) for r in found)), np.float32)
         observed = np.zeros(frames.frame_count, np.bool_)
         noise = PixelNoise(template.mean, template.gradient)
         for index, luma in _chunks(frames, shape):
-            difference = np.subtract(_border_repeated(luma), template.mean, out=luma, dtype=np.float32)
+            difference = np.subtract(border_repeated(luma), template.mean, out=luma, dtype=np.float32)
             noise.add(difference)
             spectrum = pyramid.spectrum(difference)
-            displacement[index] = np.concatenate([r.displacement(pyramid, spectrum) for r in references], axis=1)
+            displacement[index] = np.concatenate([r.displacement(pyramid, spectrum) for r in found], axis=1)
             observed[index] = True
 
-        covariance = _covariance(pyramid, references, np.maximum(noise.variance(), _ROUNDING))
-        motion = _motion(frames, references, displacement, observed, covariance)
+        functionals = np.concatenate([r.functionals(pyramid) for r in found])
+        covariance = covariance_of(functionals, np.maximum(noise.variance(), ROUNDING))
+        motion = _motion(frames, found, displacement, observed, covariance)
         return replace(motion, warnings=(*warnings, *motion.warnings))
 
 
+def pyramid_for(frames: SensorFrames, params: LocalPhaseParams) -> tuple[SteerablePyramid, list[str]]:
+    """The pyramid for a clip, and what is to be said of it.
+
+    Raises
+    ------
+    RegionError
+        The region is too small for the scales.
+    """
+    shape = transformable(frames)
+    fit = max_scales(shape)
+    scales = params.scales or max(1, min(_SCALES, fit))
+    pyramid = SteerablePyramid(shape, scales=scales, orientations=params.orientations)
+    few = params.scales is None and fit < _SCALES
+    return pyramid, [f"the region has room for {fit} of {_SCALES} scales"] if few else []
+
+
 @dataclass(frozen=True, slots=True, eq=False)
-class _Template:
+class PhaseTemplate:
     """The picture that motion is measured against.
 
     Parameters
@@ -128,7 +142,7 @@ class _Template:
     count: int
 
     @classmethod
-    def of(cls, frames: SensorFrames, shape: tuple[int, int]) -> _Template:
+    def of(cls, frames: SensorFrames, shape: tuple[int, int]) -> PhaseTemplate:
         """The template of a clip, cut to a size; noise is half the mean square difference of consecutive frames."""
         total = np.zeros(shape)
         change = np.zeros(shape)
@@ -145,13 +159,13 @@ class _Template:
                 hint="is the clip damaged, or a picture?",
             )
         mean = total / count
-        gradient = _border_repeated(_gradient(mean))
+        slopes = border_repeated(gradient(mean).astype(np.float64))
         noise = float(np.median(change)) / (2 * (count - 1))
-        return cls(_border_repeated(mean), gradient, max(noise, _ROUNDING), count)
+        return cls(border_repeated(mean), slopes, max(noise, ROUNDING), count)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class _Reference:
+class Reference:
     """One band of the reference picture, and the channels measured on it.
 
     Parameters
@@ -192,7 +206,7 @@ class _Reference:
         return functionals
 
 
-def _transformable(frames: SensorFrames) -> tuple[int, int]:
+def transformable(frames: SensorFrames) -> tuple[int, int]:
     """Largest size within the region that transforms fast; at most a few pixels less either way."""
     rows, cols = (fft.prev_fast_len(n) for n in (frames.rows, frames.cols))
     return rows, cols
@@ -219,7 +233,7 @@ def _chunks(frames: SensorFrames, shape: tuple[int, int]) -> Iterator[tuple[NDAr
         yield index[:fill], luma[:fill]
 
 
-def _border_repeated(pictures: NDArray[_Real]) -> NDArray[_Real]:
+def border_repeated(pictures: NDArray[_Real]) -> NDArray[_Real]:
     """Overwrite the outermost pixels by their inner neighbour: no derivative is known at the border itself.
 
     What remains is exact: a channel reads a motion with the gain it states.
@@ -230,28 +244,6 @@ def _border_repeated(pictures: NDArray[_Real]) -> NDArray[_Real]:
     return pictures
 
 
-def _gradient(picture: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Derivatives along x and y of the band-limited function through the pixels.
-
-    Beyond a border the picture goes on point-symmetrically about its last pixel, so that slopes are continuous.
-
-    Returns
-    -------
-    ndarray [shape=(2, rows, cols), float64, DN/px]
-    """
-
-    def derivative(axis: int) -> NDArray[np.float64]:
-        values = np.moveaxis(picture, axis, -1)
-        last = values.shape[-1] - 1
-        rise = (values[..., -1:] - values[..., :1]) / last
-        about_line = values - values[..., :1] - rise * np.arange(last + 1)
-        waves = np.zeros_like(values)
-        waves[..., 1:-1] = fft.dst(about_line[..., 1:-1], type=1) * (np.pi / last * np.arange(1, last))
-        return np.moveaxis(rise + fft.dct(waves, type=1) / (2 * last), -1, axis)
-
-    return np.stack([derivative(1), derivative(0)])
-
-
 @dataclass(frozen=True, slots=True, eq=False)
 class _Waves:
     """Local phase of one band of the template, as far as it stands out of noise.
@@ -260,7 +252,7 @@ class _Waves:
     ----------
     band : Band
     phasor : ndarray [shape=(h, w), complex64]
-        As in `_Reference`.
+        As in `Reference`.
     power : ndarray [shape=(h, w), float32, DN²]
         A², where visible; 1 elsewhere.
     turning : ndarray [shape=(2, h, w), float32, DN²·rad/px]
@@ -276,7 +268,9 @@ class _Waves:
     noise: float
 
     @classmethod
-    def of(cls, pyramid: SteerablePyramid, spectrum: NDArray[np.complex64], band: Band, template: _Template) -> _Waves:
+    def of(
+        cls, pyramid: SteerablePyramid, spectrum: NDArray[np.complex64], band: Band, template: PhaseTemplate
+    ) -> _Waves:
         """The band of the template and its gradient, whose spectra are given [shape=(3, rows, cols)].
 
         A frame moves its own gradient picture, whatever the periodic transform makes of the borders: ∂C is the
@@ -300,7 +294,7 @@ class _Waves:
         along = np.tensordot(self.direction, self.turning, axes=1) / self.power * pixels
         return np.asarray(np.tensordot(self.turning, along, axes=2), dtype=np.float64)
 
-    def reference(self, sets: list[tuple[str, int | None, NDArray[np.bool_]]]) -> _Reference:
+    def reference(self, sets: list[tuple[str, int | None, NDArray[np.bool_]]]) -> Reference:
         """A channel for each set of coefficients in which anything is visible."""
         along = np.tensordot(self.direction, self.turning, axes=1) * (1 + self.noise / self.power)
         weights, channels = [], []
@@ -313,10 +307,10 @@ class _Waves:
                 x, y = moment / strength
                 channels.append(Channel(name, (float(x), float(y)), half))
         stacked = np.array(weights, np.float32).reshape(len(weights), self.power.size)
-        return _Reference(self.band, self.phasor, stacked, tuple(channels))
+        return Reference(self.band, self.phasor, stacked, tuple(channels))
 
 
-def _references(pyramid: SteerablePyramid, template: _Template, stripe_width: float) -> list[_Reference]:
+def references(pyramid: SteerablePyramid, template: PhaseTemplate, stripe_width: float) -> list[Reference]:
     """The template's bands as channels; none without texture.
 
     The halves are stripes down or across the picture, whichever leaves the poorer half more to measure on.
@@ -370,19 +364,23 @@ def _angle_of_one_plus(change: NDArray[np.complex64]) -> NDArray[np.float32]:
     return np.asarray(angle)
 
 
-def _covariance(
-    pyramid: SteerablePyramid, references: list[_Reference], variance: NDArray[np.float64]
-) -> NDArray[np.float64]:
-    """Covariance of the channels' noise for pixels with independent noise [shape=(channels, channels), px²]."""
-    functionals = np.concatenate([r.functionals(pyramid).reshape(len(r.channels), -1) for r in references])
+def covariance_of(functionals: NDArray[np.float32], variance: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Covariance of what functionals read for pixels with independent noise [shape=(channels, channels), px²].
+
+    Parameters
+    ----------
+    functionals : ndarray [shape=(channels, rows, cols), float32, px/DN]
+    variance : ndarray [shape=(rows, cols), float64, DN²]
+    """
+    flat = functionals.reshape(len(functionals), -1)
     pixels = variance.ravel().astype(np.float32)
-    covariance = np.array([functionals @ (f * pixels) for f in functionals], dtype=np.float64)
+    covariance = np.array([flat @ (f * pixels) for f in flat], dtype=np.float64)
     return (covariance + covariance.T) / 2
 
 
 def _motion(
     frames: SensorFrames,
-    references: list[_Reference],
+    references: list[Reference],
     displacement: NDArray[np.float32],
     observed: NDArray[np.bool_],
     covariance: NDArray[np.float64],
@@ -391,36 +389,28 @@ def _motion(
     quarter = np.array([r.band.wavelength / 4 for r in references for _ in r.channels])
     useful = np.flatnonzero(np.diag(covariance) < quarter**2)
     if len(useful) == 0:
-        raise _no_texture(frames)
+        raise no_texture(frames)
     channels = [c for r in references for c in r.channels]
     covariance = covariance[np.ix_(useful, useful)]
-    covariance += _RIDGE * np.diag(np.diag(covariance))
+    covariance += RIDGE * np.diag(np.diag(covariance))
     motion = Motion(
         displacement=displacement[:, None, useful],
         precision=np.linalg.inv(covariance).astype(np.float32)[None, None],
         observed=observed[:, None],
         frame_times=frames.clock.times,
         row_offsets=np.array([frames.row_offsets().mean()]),
-        channels=_independent([channels[i] for i in useful], covariance),
+        channels=independent([channels[i] for i in useful], covariance),
         frame_rate=frames.clock.rate,
         exposure=frames.shutter.exposure,
     )
     return replace(
         motion,
-        precision=(motion.precision / np.float32(_excess(motion))).astype(np.float32),
+        precision=(motion.precision / np.float32(excess(motion))).astype(np.float32),
         warnings=tuple(_large_motion(motion, float(quarter[useful].min()))),
     )
 
 
-def _no_texture(frames: SensorFrames) -> RegionError:
-    r = frames.rectangle
-    return RegionError(
-        f"the region {r.x},{r.y},{r.width},{r.height} holds no texture to measure motion on",
-        hint="choose a region with edges or a pattern in it",
-    )
-
-
-def _independent(channels: list[Channel], covariance: NDArray[np.float64]) -> tuple[Channel, ...]:
+def independent(channels: list[Channel], covariance: NDArray[np.float64]) -> tuple[Channel, ...]:
     """The channels, with those taken out of their half whose noise isn't independent of the other half's."""
     sigma = np.sqrt(np.diag(covariance))
     half = np.array([-1 if c.half is None else c.half for c in channels])
@@ -428,23 +418,6 @@ def _independent(channels: list[Channel], covariance: NDArray[np.float64]) -> tu
     opposite &= (half[:, None] >= 0) & (half[None, :] >= 0)
     dependent = (opposite & (np.abs(covariance) > _DEPENDENT * np.outer(sigma, sigma))).any(axis=1)
     return tuple(replace(c, half=None) if d else c for c, d in zip(channels, dependent, strict=True))
-
-
-def _excess(motion: Motion) -> float:
-    """How much larger the channels' noise is than that of independent pixels; 1 if it isn't.
-
-    A codec's noise is correlated from pixel to pixel. What the channels don't have in common, after the best common
-    displacement, would have unit variance in every direction if the precision were right; the median over those
-    directions isn't raised by a few that hold true motion (a part of the scene that moves by itself).
-    """
-    root = np.linalg.cholesky(motion.precision[0, 0].astype(np.float64))
-    common, _ = np.linalg.qr(root.T @ motion.response)
-    if len(root) <= common.shape[1]:
-        return 1.0
-    seen = motion.displacement[motion.observed[:, 0], 0] @ root
-    seen -= seen @ common @ common.T
-    variances = np.linalg.eigvalsh(np.cov(seen.T))[common.shape[1] :]
-    return max(1.0, float(np.median(variances)))
 
 
 def _large_motion(motion: Motion, quarter_wave: float) -> Iterator[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -16,12 +17,18 @@ from vmforensics_global_shutter.still import View, moved, moved_mask
 
 _PAIRS = 32  # pairs of successive frames that the noise is measured on
 _RESTLESS = 6.0  # times the noise that a pixel may vary by before it is left out
-_QUIET, _NOISY = 0.03, 0.5  # a pixel with less than this share of a noise of at least so much (DN²) is no image of light
+_QUIET, _NOISY = (
+    0.03,
+    0.5,
+)  # a pixel with less than this share of a noise of at least so much (DN²) is no image of light
 _CLIPPED = 3.0  # σ from the ends of the scale
-_SPIKE = 6.0  # times what its neighbours differ by among themselves
+_SPIKE = 0.15  # of full scale; a lens lets no single pixel stand out of its neighbours by so much
+_NEIGHBOURS = ((-1, 0), (1, 0), (0, -1), (0, 1))
+_LEAST_PAIRS = 8  # before a pixel is called too quiet
 _REACH = 3  # px around such a pixel that are left out with it
+_SAMPLE = 50_000  # pixels
 _FAINT = 2e-4  # px² of motion that doesn't blur the picture
-_SAMPLE = 50_000
+_SHARPENINGS = 2  # steps of the fixed point; each gains the share that the blur takes
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -65,7 +72,8 @@ class Head:
             )
         mean = sum(total(block.luma) for block in blocks) / count
         temporal, pairs = _temporal_variance(blocks, count)
-        slopes = (derivative(mean, axis=1), derivative(mean, axis=0))
+        down, along = np.gradient(mean)  # coarse, and enough to tell motion from noise
+        slopes = (along, down)
         noise = NoiseModel.fitted(mean, slopes, temporal)
         excluded = _unreliable(mean, slopes, temporal, noise, pairs, full_scale)
         return cls(blocks, filled(mean, excluded), excluded, noise)
@@ -102,28 +110,31 @@ class Head:
         picture, weight = np.zeros(self.mean.shape), np.zeros(self.mean.shape)
         spread = np.zeros((2, 2))
         every = np.concatenate(list(places))
-        luma = np.concatenate([block.luma for block in self.blocks])
+        block_of = np.repeat(np.arange(len(places)), [len(place) for place in places])
         known = np.isfinite(every[:, 0])
         keys = np.rint(np.where(known[:, None], every, 0) / bins).astype(np.int64)
         for key in np.unique(keys[known], axis=0):
-            own = np.flatnonzero(known & (keys == key).all(axis=1))
+            own = known & (keys == key).all(axis=1)
+            count = int(own.sum())
             x, y = every[own].mean(axis=0)
             spread += (every[own] - (x, y)).T @ (every[own] - (x, y))
-            mean = filled(total(luma[own]) / len(own), self.excluded)
+            mean = sum(total(block.luma[own[block_of == k]]) for k, block in enumerate(self.blocks)) / count
             inside = moved_mask(~self.excluded, (-x, -y))
-            picture += np.where(inside, len(own) * moved(mean, (-x, -y)), 0)
-            weight += len(own) * inside
+            picture += np.where(inside, count * moved(filled(mean, self.excluded), (-x, -y)), 0)
+            weight += count * inside
         seen = weight >= 0.3 * weight.max()
         picture = filled(picture / np.maximum(weight, 1), ~seen)
-        count = max(1, round(float(np.median(weight[seen]))))
-        return View(sharpened(picture, spread / max(1, known.sum())), seen, self.noise, count)
+        typical = max(1, round(float(np.median(weight[seen]))))
+        return View(sharpened(picture, spread / max(1, known.sum())), seen, self.noise, typical)
 
 
 def total(luma: Luma) -> NDArray[np.float64]:
     """Sum of frames; few enough at a time fit the narrow integers that are added fastest."""
     narrow, most = (np.uint16, 257) if luma.dtype == np.uint8 else (np.uint32, 65537)
-    parts = [np.add.reduce(luma[k : k + most], axis=0, dtype=narrow) for k in range(0, len(luma), most)]
-    return np.asarray(np.sum(parts, axis=0, dtype=np.float64))
+    result = np.zeros(luma.shape[1:])
+    for first in range(0, len(luma), most):
+        result += np.add.reduce(luma[first : first + most], axis=0, dtype=narrow)
+    return result
 
 
 def filled(picture: NDArray[np.float64], missing: NDArray[np.bool_]) -> NDArray[np.float64]:
@@ -140,9 +151,12 @@ def sharpened(mean: NDArray[np.float64], moments: NDArray[np.float64]) -> NDArra
     """The still picture whose mean over places with the given second moments (px²) is given, to second order."""
     if np.trace(moments) < _FAINT:
         return mean
-    along, down = derivative(mean, axis=1), derivative(mean, axis=0)
-    blur = moments[0, 0] / 2 * derivative(along, axis=1) + moments[1, 1] / 2 * derivative(down, axis=0)
-    return np.asarray(mean - blur - moments[0, 1] * derivative(along, axis=0))
+    still = mean
+    for _ in range(_SHARPENINGS):
+        along, down = derivative(still, axis=1), derivative(still, axis=0)
+        blur = moments[0, 0] / 2 * derivative(along, axis=1) + moments[1, 1] / 2 * derivative(down, axis=0)
+        still = mean - blur - moments[0, 1] * derivative(along, axis=0)
+    return still
 
 
 def _temporal_variance(blocks: Sequence[FrameBlock], count: int) -> tuple[NDArray[np.float64], int]:
@@ -173,24 +187,22 @@ def _unreliable(
     full_scale: int,
 ) -> NDArray[np.bool_]:
     """Pixels that show no light, or not the scene's."""
-    from scipy.ndimage import binary_dilation, median_filter
+    from scipy.ndimage import binary_dilation
 
     variance = noise.variance(mean)
     strength = slopes[0] ** 2 + slopes[1] ** 2
-    moving = max(0.0, float(np.median((temporal - variance)[strength >= np.quantile(strength, 0.9)])))
-    moving /= max(float(np.median(strength[strength >= np.quantile(strength, 0.9)])), 1e-9)
-    expected = variance + 4 * moving * strength
-    threshold = _RESTLESS * (1 + 8 / np.sqrt(2 * pairs))
-    bad = temporal > threshold * expected
-    if pairs >= 8:
+    some = slice(None, None, max(1, mean.size // _SAMPLE))
+    steep = strength.ravel()[some] >= np.quantile(strength.ravel()[some], 0.9)
+    beyond = np.median((temporal - variance).ravel()[some][steep])
+    moving = max(0.0, float(beyond)) / max(float(np.median(strength.ravel()[some][steep])), 1e-9)
+    bad = temporal > _RESTLESS * (1 + 8 / np.sqrt(2 * pairs)) * (variance + 4 * moving * strength)
+    if pairs >= _LEAST_PAIRS:
         bad |= (temporal < _QUIET * variance) & (variance > _NOISY)
-    sigma = np.sqrt(variance)
-    bad |= (mean > full_scale - _CLIPPED * sigma) | (mean < np.minimum(_CLIPPED * sigma, 1.0))
-    around = np.ones((3, 3), bool)
-    around[1, 1] = False
-    middle = median_filter(mean, footprint=around, mode="nearest")
-    rough = median_filter(np.abs(mean - median_filter(mean, size=3, mode="nearest")), size=5, mode="nearest")
-    bad |= np.abs(mean - middle) > _SPIKE * (rough + sigma) + 0.2 * full_scale
-    if not bad.any():
-        return bad
-    return np.asarray(binary_dilation(bad, np.ones((2 * _REACH + 1,) * 2)))
+    margin = _CLIPPED * np.sqrt(variance)
+    bad |= (mean > full_scale - margin) | (mean < np.minimum(margin, 1.0))
+    padded = np.pad(mean, 1, mode="reflect")
+    around = [padded[1 + y : padded.shape[0] - 1 + y, 1 + x : padded.shape[1] - 1 + x] for x, y in _NEIGHBOURS]
+    highest, lowest = (functools.reduce(extreme, around) for extreme in (np.maximum, np.minimum))
+    allowed = _SPIKE * full_scale + highest - lowest
+    bad |= (mean > highest + allowed) | (mean < lowest - allowed)
+    return np.asarray(binary_dilation(bad, np.ones((2 * _REACH + 1,) * 2))) if bad.any() else bad

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 
@@ -39,23 +41,33 @@ class Tile:
         return slice(self.region.x, self.region.x + self.region.width)
 
 
-def tiles(rows: int, cols: int) -> list[Tile]:
+def grids(rows: int, cols: int) -> Iterator[tuple[Tile, ...]]:
     """Deal a region of some rows and columns (px) into tiles like a chessboard, row by row.
+
+    Yields
+    ------
+    tuple of Tile
+        The finest grid first, each next one about half as fine, two tiles the last.
 
     Examples
     --------
-    >>> [(tile.region.x, tile.region.width, tile.half) for tile in tiles(24, 100)]
-    [(0, 32, 0), (32, 32, 1), (64, 36, 0)]
+    >>> [[(tile.region.x, tile.region.width, tile.half) for tile in grid] for grid in grids(24, 100)]
+    [[(0, 32, 0), (32, 32, 1), (64, 36, 0)], [(0, 48, 0), (48, 52, 1)]]
     """
-    wanted = [min(most, max(1, size // _SMALLEST)) for size, most in zip((rows, cols), _MOST, strict=True)]
-    if max(wanted) == 1:  # two halves at least
-        wanted[int(cols >= rows)] = 2
-    down, across = _edges(rows, wanted[0]), _edges(cols, wanted[1])
-    return [
+    down, across = (min(most, max(1, size // _SMALLEST)) for size, most in zip((rows, cols), _MOST, strict=True))
+    while down * across > 2:
+        yield _grid(_edges(rows, down), _edges(cols, across))
+        down, across = (down + 1) // 2, (across + 1) // 2
+    down, across = (1, 2) if cols >= rows else (2, 1)
+    yield _grid(_edges(rows, down), _edges(cols, across))
+
+
+def _grid(down: list[int], across: list[int]) -> tuple[Tile, ...]:
+    return tuple(
         Tile(Region(left, top, right - left, bottom - top), (i + k) % 2)
-        for i, (top, bottom) in enumerate(zip(down[:-1], down[1:], strict=True))
-        for k, (left, right) in enumerate(zip(across[:-1], across[1:], strict=True))
-    ]
+        for i, (top, bottom) in enumerate(pairwise(down))
+        for k, (left, right) in enumerate(pairwise(across))
+    )
 
 
 def _edges(size: int, count: int) -> list[int]:

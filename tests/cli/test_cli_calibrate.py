@@ -19,7 +19,7 @@ ROW_TIME = 60e-6
 
 @pytest.fixture(scope="module")
 def lit(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Four seconds under 50 Hz lamps, read from the bottom up."""
+    """Four seconds under 50 Hz lamps."""
     camera = Camera(width=64, height=360, fps=30, frames=120, shutter=Shutter(line_delay=ROW_TIME, exposure=1 / 1000))
     clip = simulate(camera, scene="soft", sound="silence", flicker=Flicker(100.03, 0.2))
     path = tmp_path_factory.mktemp("handed in") / "lit.mkv"
@@ -96,6 +96,13 @@ def test_a_single_picture_of_an_led(vmf, led, tmp_path) -> None:
     assert "row_time: 15.00" in answer.out
     assert "--row-time 15.00" in answer.out
     assert vmf("verify", tmp_path / "led").code == 0
+
+
+def test_what_a_person_reads_has_no_escapes(vmf, led, tmp_path) -> None:
+    answer = vmf("calibrate", led, "--light-hz", "1000", "--out", tmp_path / "run")
+    assert answer.code == 0, answer.err
+    assert "verdict:     row time (" in answer.out
+    assert "\\x" not in answer.out
 
 
 def test_indeterminate_is_an_answer(vmf, led, tmp_path) -> None:

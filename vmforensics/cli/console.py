@@ -26,9 +26,12 @@ def print_json(content: Any) -> None:
     typer.echo(json.dumps(content, indent=2, ensure_ascii=False, default=str))
 
 
+_SPACES = "\N{NO-BREAK SPACE}\N{NARROW NO-BREAK SPACE}"  # of quantities: what a terminal may break
+
+
 def printable(text: object) -> str:
     """Text from a file, its control characters made visible: a file name must not drive the terminal."""
-    return "".join(c if c.isprintable() else repr(c)[1:-1] for c in str(text))
+    return "".join(c if c.isprintable() else " " if c in _SPACES else repr(c)[1:-1] for c in str(text))
 
 
 class Console:
