@@ -30,10 +30,11 @@ def vmforensics_signal_combiners() -> list[type[SignalCombiner]]:
 @hookimpl
 def vmforensics_row_time_calibrators() -> list[type[RowTimeCalibrator]]:
     """Row time from the file, from light, from sound, and from a table."""
+    from vmforensics_rolling_shutter.calibration.camera_motion import CameraMotion
     from vmforensics_rolling_shutter.calibration.known_light import KnownLight
     from vmforensics_rolling_shutter.calibration.mains_flicker import MainsFlicker
     from vmforensics_rolling_shutter.calibration.profiles import CameraProfile
     from vmforensics_rolling_shutter.calibration.telemetry import Telemetry
     from vmforensics_rolling_shutter.calibration.tonal_sound import TonalSound
 
-    return [CameraProfile, KnownLight, MainsFlicker, Telemetry, TonalSound]
+    return [CameraMotion, CameraProfile, KnownLight, MainsFlicker, Telemetry, TonalSound]

@@ -43,12 +43,12 @@ from vmforensics.recovery.watch import Unwatched, Watcher
 from vmforensics.stages import FrameSource, RowTimeCalibrator
 from vmforensics.timing import judge_clock
 
-USUAL_METHODS: tuple[str, ...] = ("telemetry", "mains-flicker", "tonal-sound")
+USUAL_METHODS: tuple[str, ...] = ("telemetry", "mains-flicker", "camera-motion", "tonal-sound")
 """The calibrators that are tried where none is named, in this order."""
 
-_COSTLY = "tonal-sound"
+_COSTLY = ("camera-motion", "tonal-sound")
 _GOOD_ENOUGH = 0.003
-"""Relative uncertainty of a row time beyond which the usual methods don't go on to the costly one."""
+"""Relative uncertainty of a row time beyond which the usual methods don't go on to the costly ones."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -199,7 +199,7 @@ class _Run:
         found: list[tuple[dict[str, Any], RowTime]] = []
         for calibrator in calibrators:
             known = min((r.relative_uncertainty or np.inf for _, r in found if not r.prior), default=np.inf)
-            if skip_costly and calibrator.name == _COSTLY and known <= _GOOD_ENOUGH:
+            if skip_costly and calibrator.name in _COSTLY and known <= _GOOD_ENOUGH:
                 continue
             self._watcher.say(f"trying {calibrator.name}")
             implementation = self._implementation(calibrator)

@@ -31,6 +31,7 @@ from vmforensics.light import Light, judge_exposure, judge_lamp
 from vmforensics.plugins import Registry
 from vmforensics.readout import Readout, ReadoutVerdict, judge_readout
 from vmforensics.recovery import guard
+from vmforensics.recovery.comparison import COMPARISON, compare
 from vmforensics.recovery.inspect import InspectedStream
 from vmforensics.recovery.plan import Plan, plan_case
 from vmforensics.recovery.summary import describe_clock, describe_signal, notches, shutter_warnings, summarise, to_json
@@ -70,7 +71,7 @@ def run_case(
     registry: Registry | None = None,
     watcher: Watcher | None = None,
 ) -> list[Outcome]:
-    """Carry out every run of a case.
+    """Carry out every run of a case; several are compared in the end, in the folder `_comparison` beside theirs.
 
     Parameters
     ----------
@@ -98,7 +99,16 @@ def run_case(
         return [carry_out(plans[0], base, watcher, registry)]
     if out is not None:
         RunFolder.create(base, evidence=evidence)
-    return [carry_out(plan, base / plan.name, watcher, registry) for plan in plans]
+    outcomes = [carry_out(plan, base / plan.name, watcher, registry) for plan in plans]
+    compare(
+        [(outcome.folder, outcome.result, outcome.head) for outcome in outcomes],
+        base / COMPARISON,
+        evidence=evidence,
+        watcher=watcher,
+        case=plans[0].case.case.model_dump(mode="json"),
+        **setting(registry),
+    )
+    return outcomes
 
 
 def recover_clip(
