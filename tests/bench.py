@@ -7,11 +7,15 @@ Estimators are compared with decoding alone, which nobody can do without; combin
 from __future__ import annotations
 
 import argparse
+import cProfile
+import io
+import pstats
 import statistics
 import tempfile
 import time
 from collections.abc import Callable
 from functools import partial
+from itertools import product
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -35,6 +39,7 @@ _FULL_HD = Camera(
 )
 _ROLLING = Camera(width=640, height=360, fps=60, frames=90, shutter=Shutter(line_delay=40e-6, exposure=1 / 2000))
 _GLOBAL = Camera(width=320, height=240, fps=2200, frames=330)
+_SIZES = ((426, 240, 2000), (1280, 720, 300), (1920, 1080, 200))
 _CAMERA_CRF = 10  # gives full HD about 30 Mbit/s, as cameras do
 
 
@@ -54,7 +59,7 @@ class Clip:
 
     def __init__(self, camera: Camera, path: Path, **encoding: Any) -> None:
         self.camera = camera
-        self.path = write_clip(simulate(camera, scene="natural", rms_px=0.03), path, codec="libx264", **encoding)
+        self.path = write_clip(simulate(camera, scene="natural", rms_px=0.03), path, **{"codec": "libx264", **encoding})
         self._registry = Registry()
 
     def frames(self) -> SensorFrames:
@@ -103,6 +108,40 @@ def measure(clip: Clip, estimator: str, combiners: list[str], repeats: int) -> T
     return table
 
 
+def decode_only(path: Path) -> int:
+    """Decode a file with PyAV's automatic threading, and do nothing with the frames."""
+    import av
+
+    with av.open(str(path)) as container:
+        stream = container.streams.video[0]
+        stream.thread_type = "AUTO"
+        return sum(1 for _ in container.decode(stream))
+
+
+def at_engine(folder: Path, repeats: int) -> Table:
+    """The fast engine end to end against merely decoding the same file, and against the exact pyramid."""
+    table = Table("", "decoding", "gradient", "ratio", title="frames/s", title_justify="left", min_width=66)
+    for (width, height, frames), codec in product(_SIZES, ("ffv1", "libx264", "mjpeg")):
+        camera = Camera(width=width, height=height, fps=2200, frames=frames)
+        clip = Clip(camera, folder / f"{codec}-{height}.mkv", codec=codec)
+        decoding, _ = timed(partial(decode_only, clip.path), repeats)
+        estimating, _ = timed(partial(clip.estimate, "gradient"), repeats)
+        row = (f"{frames / decoding:.0f}", f"{frames / estimating:.0f}", f"{decoding / estimating:.2f}")
+        table.add_row(f"{width}x{height} {codec}", *row)
+    exact, _ = timed(partial(clip.estimate, "local-phase"), 1)
+    table.add_row(f"{width}x{height} local-phase", "", f"{frames / exact:.0f}", f"gradient {exact / estimating:.0f} ×")
+    return table
+
+
+def profiled(clip: Clip) -> str:
+    """Where the engine's time goes: the functions that take most of it themselves."""
+    profile = cProfile.Profile()
+    profile.runcall(clip.estimate, "gradient")
+    text = io.StringIO()
+    pstats.Stats(profile, stream=text).strip_dirs().sort_stats("tottime").print_stats(12)
+    return text.getvalue()
+
+
 def main() -> None:
     """Simulate the clips, time the stages, print the tables."""
     parser = argparse.ArgumentParser(description=__doc__)
@@ -116,6 +155,9 @@ def main() -> None:
         console.print(measure(rolling, "row-motion", ["row-average", "autoregressive"], repeats))
         high_speed = Clip(_GLOBAL, Path(folder) / "global.mp4")
         console.print(measure(high_speed, "local-phase", ["aligned-sum"], repeats))
+        console.print(measure(high_speed, "gradient", ["aligned-sum"], repeats))
+        console.print(at_engine(Path(folder), repeats))
+        console.print(profiled(high_speed), markup=False)
 
 
 if __name__ == "__main__":

@@ -250,3 +250,13 @@ def test_real_clips(footage: Path, name: str, rate: float, missing: int) -> None
     assert clock.rate == pytest.approx(rate, rel=1e-6)
     assert clock.missing == missing
     assert len(clock.times) == stream.frame_count
+
+
+@pytest.mark.parametrize(("jitter", "doubtful"), [(0.0, False), (2e-4, True)])
+def test_frames_taken_unevenly_are_doubtful_by_what_rounding_leaves_over(jitter: float, doubtful: bool) -> None:
+    """Milliseconds hide a jitter of a fifth of one: the rate is the better clock, but no exact one."""
+    times = np.arange(150) / 60 + jitter * np.random.default_rng(1).standard_normal(150)
+    clock = judge_clock(np.round(times - times[0], 3), resolution=1e-3, declared_rate=60.0)
+    assert clock.verdict is TimingVerdict.ROUNDED
+    assert (clock.doubtful_by > 5.5e-4) == doubtful
+    assert clock.doubtful_by == (clock.residual if doubtful else 0.0)

@@ -51,18 +51,25 @@ class Readout:
     reason: str
 
 
-def judge_readout(motion: Motion) -> Readout:
+def judge_readout(motion: Motion, *, predicted: bool = False) -> Readout:
     """Ask the picture's slow motion whether the readout is as stated; see `numerics.pace`.
 
     Parameters
     ----------
     motion
         As measured, its sway still in it.
+    predicted
+        Whether a lossy codec predicts frames from one another. It may hold a picture still that sways by less than
+        half a pixel, which then contradicts nothing.
     """
     pace = pace_of(motion)
     if isinstance(pace, str):
         return Readout(ReadoutVerdict.UNKNOWN, None, None, f"readout order couldn't be checked: {pace}")
-    return _judged(pace.value, pace.uncertainty)
+    found = _judged(pace.value, pace.uncertainty)
+    if found.verdict is ReadoutVerdict.CONTRADICTED and predicted and motion.path is None:
+        told = "readout order couldn't be checked: compression may have held the picture still"
+        return Readout(ReadoutVerdict.UNKNOWN, pace.value, pace.uncertainty, told)
+    return found
 
 
 def _judged(pace: float, uncertainty: float) -> Readout:

@@ -119,7 +119,8 @@ def judge_clock(
         missing = int(slots[-1]) + 1 - len(slots)
         if capture_fps is not None:
             source = f"capture rate given by the user, in place of the container's {container_rate:.6g} Hz"
-        return Clock(slots / rate, rate, verdict, source, grid.residual, missing)
+        doubtful = grid.residual if not exact and grid.residual > _TIGHT * rounding else 0.0
+        return Clock(slots / rate, rate, verdict, source, grid.residual, missing, doubtful)
     residual = _line_residual(known, values)
     if np.any(np.diff(values) <= 0):
         told = "several frames share a time stamp, and rounding doesn't explain it"

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import ClassVar
 
+import numpy as np
+from numpy.typing import NDArray
 from pydantic import Field
 
 from vmforensics.data import Signal
@@ -20,6 +22,9 @@ class HighPassParams(StageParams):
     order: int = Field(default=4, ge=1, le=16, description="order of the Butterworth filter, applied forth and back")
 
 
+_SETTLING = 2.0  # periods of the cutoff, until the filter has settled
+
+
 class HighPass(Denoiser):
     """Butterworth high-pass, applied forth and back: no phase shift, twice the attenuation.
 
@@ -28,7 +33,7 @@ class HighPass(Denoiser):
 
     name: ClassVar[str] = "high-pass"
     summary: ClassVar[str] = "zero-phase Butterworth high-pass against camera sway and drift"
-    reference: ClassVar[str] = "Butterworth 1930; Gustafsson 1996, doi:10.1109/78.492552 (filtering forth and back)"
+    reference: ClassVar[str] = "Butterworth 1930, On the theory of filter amplifiers"
     Params: ClassVar[type[StageParams]] = HighPassParams
 
     def denoise(self, signal: Signal) -> Signal:
@@ -50,6 +55,19 @@ class HighPass(Denoiser):
         if len(signal.samples) < 2:
             return replace(signal, samples=signal.samples * 0.0)
         sections = butter(order, cutoff, "highpass", fs=signal.rate, output="sos")
-        settling = int(signal.rate / cutoff)
-        samples = sosfiltfilt(sections, signal.samples, padlen=min(settling, len(signal.samples) - 1))
+        lead = min(int(_SETTLING * signal.rate / cutoff), len(signal.samples) - 1)
+        before, after = _beyond(signal.samples, lead), _beyond(signal.samples[::-1], lead)[::-1]
+        extended = np.concatenate([before, signal.samples, after])
+        samples = sosfiltfilt(sections, extended, padtype=None)[lead : lead + len(signal.samples)]
         return replace(signal, samples=samples)
+
+
+def _beyond(samples: NDArray[np.float64], lead: int) -> NDArray[np.float64]:
+    """What may have come before some samples [shape=(lead,)]: the line through the first, and its company mirrored.
+
+    So neither a drift nor a sound that is under way makes a step.
+    """
+    time = np.arange(lead + 1)
+    slope, level = np.polyfit(time, samples[: lead + 1], 1) if lead > 1 else (0.0, float(samples[0]))
+    company = samples[1 : lead + 1] - (level + slope * time[1:])
+    return np.asarray((level - slope * time[1:] + company)[::-1])

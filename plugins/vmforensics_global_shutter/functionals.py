@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
 
 from vmforensics.data import Luma
 
-_AT_ONCE = 2**15  # pixels converted to floating point and multiplied at a time: they stay in the processor's cache
+_AT_ONCE = 2**18  # pixels converted to floating point and multiplied at a time: they stay in the processor's cache
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -31,20 +32,23 @@ class Part:
     channels: slice
     weights: NDArray[np.float32]
 
-    def add(self, luma: Luma, into: NDArray[np.float64]) -> None:
-        """Add what the functionals read on frames [shape=(frames, rows, cols)] to [shape=(frames, channels)]."""
-        own = luma[:, self.rows, self.cols]
-        step = max(1, _AT_ONCE // own[0].size)
-        for first in range(0, len(own), step):
-            pixels = own[first : first + step].astype(np.float32).reshape(-1, self.weights.shape[1])
-            into[first : first + step, self.channels] += pixels @ self.weights.T
+    def add(self, pixels: NDArray[np.float32], into: NDArray[np.float64]) -> None:
+        """Add what the functionals read on the rectangle's rows to [shape=(frames, channels)].
+
+        Parameters
+        ----------
+        pixels : ndarray [shape=(frames, h, cols), float32, DN]
+        into : ndarray [shape=(frames, all channels), float64, px]
+        """
+        own = pixels[:, :, self.cols]
+        into[:, self.channels] += own.reshape(len(own), -1) @ self.weights.T
 
     def on(self, picture: NDArray[np.float64]) -> NDArray[np.float64]:
         """What they read on one picture [shape=(channels,), float64]."""
         return np.asarray(self.weights @ picture[self.rows, self.cols].ravel())
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, eq=False)
 class Functionals:
     """Fixed linear functionals that read the displacement of a frame against a still picture, to first order.
 
@@ -73,10 +77,27 @@ class Functionals:
         -------
         ndarray [shape=(frames, channels), float64, px]
         """
-        readings = np.tile(-self.on(self.picture), (len(luma), 1))
-        for part in self.parts:
-            part.add(luma, readings)
+        readings = np.tile(-self._still, (len(luma), 1))
+        for (start, stop, every), parts in self._bands().items():
+            band = luma[:, start:stop:every]
+            step = max(1, _AT_ONCE // band[0].size)
+            for first in range(0, len(band), step):
+                pixels = band[first : first + step].astype(np.float32)
+                for part in parts:
+                    part.add(pixels, readings[first : first + step])
         return readings
+
+    @cached_property
+    def _still(self) -> NDArray[np.float64]:
+        """What they read on the still picture."""
+        return self.on(self.picture)
+
+    def _bands(self) -> dict[tuple[int | None, int | None, int | None], list[Part]]:
+        """The parts that look at the same rows, which are converted to floating point once."""
+        bands: dict[tuple[int | None, int | None, int | None], list[Part]] = {}
+        for part in self.parts:
+            bands.setdefault((part.rows.start, part.rows.stop, part.rows.step), []).append(part)
+        return bands
 
     def on(self, picture: NDArray[np.float64]) -> NDArray[np.float64]:
         """What each functional reads on one picture [shape=(rows, cols), float64, DN]."""

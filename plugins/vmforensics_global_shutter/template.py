@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,9 +13,10 @@ from numpy.typing import NDArray
 from vmforensics.data import FrameBlock, Luma
 from vmforensics.errors import TooFewFrames
 from vmforensics.numerics.derivative import derivative
-from vmforensics.numerics.noise import NoiseModel
+from vmforensics.numerics.noise import QUANTISATION, NoiseModel
 from vmforensics_global_shutter.still import View, moved, moved_mask
 
+_PAIR_PIXELS = 2**24  # that need be looked at, in whole pairs
 _PAIRS = 32  # pairs of successive frames that the noise is measured on
 _RESTLESS = 6.0  # times the noise that a pixel may vary by before it is left out
 _QUIET, _NOISY = (
@@ -22,16 +24,21 @@ _QUIET, _NOISY = (
     0.5,
 )  # a pixel with less than this share of a noise of at least so much (DN²) is no image of light
 _CLIPPED = 3.0  # σ from the ends of the scale
+_END = 0.015  # of the scale at its ends
+_WILD = 30.0  # times the usual variance; such a pixel doesn't tell the sensor's noise
 _SPIKE = 0.15  # of full scale; a lens lets no single pixel stand out of its neighbours by so much
 _NEIGHBOURS = ((-1, 0), (1, 0), (0, -1), (0, 1))
 _LEAST_PAIRS = 8  # before a pixel is called too quiet
 _REACH = 3  # px around such a pixel that are left out with it
+_FEW = 16  # frames
+_CHANGED = 20.0  # times the variance that noise alone has
+_UNLIKE = 0.1  # of the picture's own variance
 _SAMPLE = 50_000  # pixels
 _FAINT = 2e-4  # px² of motion that doesn't blur the picture
 _SHARPENINGS = 2  # steps of the fixed point; each gains the share that the blur takes
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, eq=False)
 class Head:
     """A clip's first frames.
 
@@ -39,16 +46,23 @@ class Head:
     ----------
     blocks : sequence of FrameBlock
     mean : ndarray [shape=(rows, cols), float64, DN]
-        Their temporal mean, with the pixels that can't be relied on filled in from their neighbours.
-    excluded : ndarray [shape=(rows, cols), bool]
+        Their temporal mean.
+    bad : ndarray [shape=(rows, cols), bool]
         Pixels of the sensor that can't be relied on: hot or flickering ones, saturated or black areas, bars.
     noise : NoiseModel
     """
 
     blocks: Sequence[FrameBlock]
     mean: NDArray[np.float64]
-    excluded: NDArray[np.bool_]
+    bad: NDArray[np.bool_]
     noise: NoiseModel
+
+    @cached_property
+    def excluded(self) -> NDArray[np.bool_]:
+        """The pixels that are left out: the bad ones and those near them [shape=(rows, cols), bool]."""
+        from scipy.ndimage import binary_dilation
+
+        return np.asarray(binary_dilation(self.bad, np.ones((2 * _REACH + 1,) * 2))) if self.bad.any() else self.bad
 
     @property
     def count(self) -> int:
@@ -70,22 +84,35 @@ class Head:
                 f"only {count} frames could be decoded; motion needs at least 3",
                 hint="is the clip damaged, or a picture?",
             )
-        mean = sum(total(block.luma) for block in blocks) / count
+        mean = np.zeros(blocks[0].luma.shape[1:])
+        for block in blocks:
+            mean += total(block.luma) / count
         temporal, pairs = _temporal_variance(blocks, count)
         down, along = np.gradient(mean)  # coarse, and enough to tell motion from noise
         slopes = (along, down)
-        noise = NoiseModel.fitted(mean, slopes, temporal)
-        excluded = _unreliable(mean, slopes, temporal, noise, pairs, full_scale)
-        return cls(blocks, filled(mean, excluded), excluded, noise)
+        usual = (mean > _END * full_scale) & (mean < (1 - _END) * full_scale)
+        usual &= temporal < _WILD * max(float(np.median(temporal)), QUANTISATION)
+        usual = usual if usual.any() else np.ones_like(usual)
+        noise = NoiseModel.fitted(mean[usual], (along[usual], down[usual]), temporal[usual])
+        bad = _unreliable(mean, slopes, temporal, noise, pairs, full_scale)
+        return cls(blocks, mean, bad, noise)
+
+    def steady(self) -> bool:
+        """Whether the last frames look like the first, but for noise and a little motion."""
+        first, last = (luma[:_FEW] for luma in (self.blocks[0].luma, self.blocks[-1].luma[-_FEW:]))
+        change = total(first) / len(first) - total(last) / len(last)
+        expected = self.noise.variance(self.mean) * (1 / len(first) + 1 / len(last))
+        alike = np.mean(change**2) < _UNLIKE * np.var(self.mean)
+        return bool(alike or np.median(change**2 / expected) < _CHANGED)
 
     def view(self) -> View:
         """The mean of all, as it is."""
-        return View(self.mean, ~self.excluded, self.noise, self.count)
+        return View(filled(self.mean, self.bad), ~self.excluded, self.noise, self.count)
 
     def start(self, count: int) -> View:
         """The mean of the first few frames."""
         some = self.blocks[0].luma[:count]
-        return View(filled(total(some) / len(some), self.excluded), ~self.excluded, self.noise, len(some))
+        return View(filled(total(some) / len(some), self.bad), ~self.excluded, self.noise, len(some))
 
     def still(self, moments: NDArray[np.float64]) -> View:
         """The still picture behind the mean of frames that move a little.
@@ -95,7 +122,7 @@ class Head:
         moments : ndarray [shape=(2, 2), float64, px²]
             Covariance of the places where it stood.
         """
-        return View(sharpened(self.mean, moments), ~self.excluded, self.noise, self.count)
+        return View(sharpened(filled(self.mean, self.bad), moments), ~self.excluded, self.noise, self.count)
 
     def registered(self, places: Sequence[NDArray[np.float64]], bins: float) -> View:
         """The mean of the frames, each put where it belongs.
@@ -118,9 +145,11 @@ class Head:
             count = int(own.sum())
             x, y = every[own].mean(axis=0)
             spread += (every[own] - (x, y)).T @ (every[own] - (x, y))
-            mean = sum(total(block.luma[own[block_of == k]]) for k, block in enumerate(self.blocks)) / count
+            mean = np.zeros(self.mean.shape)
+            for k, block in enumerate(self.blocks):
+                mean += total(block.luma[own[block_of == k]]) / count
             inside = moved_mask(~self.excluded, (-x, -y))
-            picture += np.where(inside, count * moved(filled(mean, self.excluded), (-x, -y)), 0)
+            picture += np.where(inside, count * moved(filled(mean, self.bad), (-x, -y)), 0)
             weight += count * inside
         seen = weight >= 0.3 * weight.max()
         picture = filled(picture / np.maximum(weight, 1), ~seen)
@@ -138,13 +167,22 @@ def total(luma: Luma) -> NDArray[np.float64]:
 
 
 def filled(picture: NDArray[np.float64], missing: NDArray[np.bool_]) -> NDArray[np.float64]:
-    """A picture whose missing pixels take the value of the nearest one that isn't."""
+    """A picture whose missing pixels take the mean of their neighbours, or the value of the nearest pixel there is."""
     if not missing.any() or missing.all():
         return picture
-    from scipy.ndimage import distance_transform_edt
+    from scipy.ndimage import correlate1d, distance_transform_edt
 
-    nearest = distance_transform_edt(missing, return_distances=False, return_indices=True)
-    return np.asarray(picture[tuple(nearest)])
+    shares, sums = (~missing).astype(np.float64), np.where(missing, 0.0, picture)
+    for axis in (0, 1):
+        shares, sums = (correlate1d(v, [0.25, 0.5, 0.25], axis=axis, mode="constant") for v in (shares, sums))
+    near = missing & (shares > 0.3)
+    result = picture.copy()
+    result[near] = sums[near] / shares[near]
+    far = missing & ~near
+    if far.any():
+        nearest = distance_transform_edt(missing, return_distances=False, return_indices=True)
+        result[far] = picture[tuple(nearest)][far]
+    return result
 
 
 def sharpened(mean: NDArray[np.float64], moments: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -161,7 +199,8 @@ def sharpened(mean: NDArray[np.float64], moments: NDArray[np.float64]) -> NDArra
 
 def _temporal_variance(blocks: Sequence[FrameBlock], count: int) -> tuple[NDArray[np.float64], int]:
     """Half the mean square difference of successive frames, less each pair's mean change; from how many pairs."""
-    stride = max(1, count // _PAIRS)
+    most = int(np.clip(_PAIR_PIXELS // blocks[0].luma[0].size, _LEAST_PAIRS, _PAIRS))
+    stride = max(1, count // most)
     squares = np.zeros(blocks[0].luma.shape[1:], np.float32)
     pairs = 0
     for block in blocks:
@@ -187,8 +226,6 @@ def _unreliable(
     full_scale: int,
 ) -> NDArray[np.bool_]:
     """Pixels that show no light, or not the scene's."""
-    from scipy.ndimage import binary_dilation
-
     variance = noise.variance(mean)
     strength = slopes[0] ** 2 + slopes[1] ** 2
     some = slice(None, None, max(1, mean.size // _SAMPLE))
@@ -199,10 +236,10 @@ def _unreliable(
     if pairs >= _LEAST_PAIRS:
         bad |= (temporal < _QUIET * variance) & (variance > _NOISY)
     margin = _CLIPPED * np.sqrt(variance)
-    bad |= (mean > full_scale - margin) | (mean < np.minimum(margin, 1.0))
+    bad |= (mean > full_scale - np.maximum(margin, _END * full_scale)) | (mean < np.minimum(margin, 1.0))
     padded = np.pad(mean, 1, mode="reflect")
     around = [padded[1 + y : padded.shape[0] - 1 + y, 1 + x : padded.shape[1] - 1 + x] for x, y in _NEIGHBOURS]
     highest, lowest = (functools.reduce(extreme, around) for extreme in (np.maximum, np.minimum))
     allowed = _SPIKE * full_scale + highest - lowest
     bad |= (mean > highest + allowed) | (mean < lowest - allowed)
-    return np.asarray(binary_dilation(bad, np.ones((2 * _REACH + 1,) * 2))) if bad.any() else bad
+    return np.asarray(bad)

@@ -209,7 +209,9 @@ def test_two_runs_of_a_case_stand_side_by_side(vmf, tmp_path):
     assert len({result["evidence"]["decoded_luma_sha256"] for result in answer.json}) == 1
     for result in answer.json:
         assert vmf("verify", result["run_dir"]).code == 0
-    assert sorted(path.name for path in (tmp_path / "runs" / "001").iterdir()) == ["averaged", "smoothed"]
+    folder = tmp_path / "runs" / "001"
+    assert sorted(path.name for path in folder.iterdir()) == ["_comparison", "averaged", "smoothed"]
+    assert vmf("verify", folder / "_comparison").code == 0
 
 
 def test_two_exhibits_in_one_case(vmf, tmp_path):

@@ -98,3 +98,13 @@ def test_sigma_stays_an_upper_bound_of_the_noise() -> None:
     noise = 0.01 * np.random.default_rng(1).standard_normal(20_000)
     after = HighPass(HighPassParams(cutoff=300)).denoise(signal(noise))
     assert 0.7 * 0.01 < np.std(after.samples) < after.sigma.min()
+
+
+@pytest.mark.parametrize("drift", [0.0, 5.0])
+@pytest.mark.parametrize("phase", [0.0, 1.0, 2.5])
+def test_a_sound_under_way_starts_and_ends_without_a_step(phase: float, drift: float) -> None:
+    """A sound is cut off by the clip's ends at any point of its cycle; a drift goes on beyond them."""
+    time = np.arange(16_000) / 8000
+    tone = np.sin(2 * np.pi * 311 * time + phase)
+    error = filtered(tone + drift * time, rate=8000.0) - tone
+    assert np.abs(error).max() < 0.06

@@ -13,12 +13,14 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from vmforensics.custody import check_unchanged, digest_evidence
+import vmforensics
+from vmforensics.custody import FindingKind, check_unchanged, digest_evidence
 from vmforensics.data import Evidence
 from vmforensics.errors import EvidenceChanged, EvidenceMissing, EvidenceUnreadable
 from vmforensics.plugins import Registry
 from vmforensics.recovery.plan import source_for
-from vmforensics.testing import stage_checks
+from vmforensics.testing import Camera, simulate, stage_checks
+from vmforensics.testing.encode import write_photron
 from vmforensics_media.photron import Photron
 
 ROWS, COLS, FRAMES = 6, 8, 5
@@ -253,3 +255,29 @@ def test_recordings_of_real_cameras(
     neighbours = np.abs(np.diff(codes, axis=2)).mean()  # wrong packing turns a picture into noise
     assert neighbours < 0.5 * np.abs(codes - codes[..., ::-1]).mean()
     assert np.corrcoef(codes[0].ravel(), codes[1].ravel())[0, 1] > 0.9
+
+
+def test_a_recording_is_recovered_and_either_file_is_missed_if_it_changes(tmp_path: Path) -> None:
+    (tmp_path / "evidence").mkdir()
+    path = tmp_path / "evidence" / "clip.cih"
+    camera = Camera(width=64, height=48, fps=2000, frames=200, bits=12)
+    write_photron(simulate(camera, scene="print", sound="tone:300", rms_px=0.05), path)
+    outcome = vmforensics.recover_clip(path, tmp_path / "run", shutter="global")
+    assert outcome.result["verdict"] == "signal"
+    assert outcome.result["clock"]["frame_rate_hz"] == 2000
+    assert outcome.result["evidence"]["files"] == 2
+    assert vmforensics.verify(outcome.folder).ok
+    with path.open("a") as header:
+        header.write("\n")
+    (finding,) = vmforensics.verify(outcome.folder).findings
+    assert (finding.kind, "'clip.cih' has other content" in finding.message) == (FindingKind.EVIDENCE_CHANGED, True)
+
+
+def test_a_cine_says_how_many_bits_the_camera_gave(footage: Path) -> None:
+    """Packed codes of 10 bits, which FFmpeg spreads over 16."""
+    clip = footage / "formats" / "data_small_cine.cine"
+    opened = Registry().create("frame_source", "video").open(Evidence(clip))  # type: ignore[attr-defined]
+    assert (opened.facts["bit_depth"], opened.full_scale) == (10, 65535)
+    assert "10 bits, spread over 16" in opened.facts["luma"]
+    codes = np.concatenate([block.luma for block in opened.blocks()])
+    assert len(np.unique(codes)) <= 1024

@@ -34,10 +34,12 @@ class FirstFrames(FrameStream):
                 return
 
 
-def recovered(clip: Path, *, capture_fps: float, region: Region | None = None) -> tuple[Signal, Verdict]:
+def recovered(
+    clip: Path, *, capture_fps: float, region: Region | None = None, estimator: str = "local-phase", frames: int = 1800
+) -> tuple[Signal, Verdict]:
     """The signal of a high-speed clip by the shipped stages, and the verdict on it."""
     registry = Registry()
-    stream = FirstFrames(registry.create("frame_source", "video").open(Evidence(clip)), 1800)  # type: ignore[attr-defined]
+    stream = FirstFrames(registry.create("frame_source", "video").open(Evidence(clip)), frames)  # type: ignore[attr-defined]
     clock = judge_clock(
         stream.stamps,
         resolution=stream.stamp_resolution,
@@ -45,8 +47,8 @@ def recovered(clip: Path, *, capture_fps: float, region: Region | None = None) -
         capture_fps=capture_fps,
     )
     assert (clock.verdict, clock.rate, clock.missing) == (TimingVerdict.EXACT, capture_fps, 0)
-    frames = SensorFrames(stream, clock, region=region)
-    motion = registry.create("motion_estimator", "local-phase").estimate(frames)  # type: ignore[attr-defined]
+    sensor = SensorFrames(stream, clock, region=region)
+    motion = registry.create("motion_estimator", estimator).estimate(sensor)  # type: ignore[attr-defined]
     signal = registry.create("signal_combiner", "aligned-sum").combine(motion)  # type: ignore[attr-defined]
     return signal, detect(motion, signal).verdict
 
@@ -94,3 +96,24 @@ def test_a_guitar_string(footage: Path, region: Region | None, string: float) ->
     assert np.abs(strongest - string).min() <= signal.rate / len(signal.samples)
     assert np.interp(string, frequency, decibels) > 18
     assert verdict is Verdict.SIGNAL
+
+
+@pytest.mark.parametrize("estimator", ["riesz-phase", "phase-correlation", "image-svd", "optical-flow"])
+def test_the_other_estimators_hear_the_same_fork(footage: Path, estimator: str) -> None:
+    """128 Hz at 500 frames/s, on half a second of it: within one bin."""
+    (clip,) = (footage / "forks").glob("tuning_hz128_fps500_*.mp4")
+    signal, verdict = recovered(clip, capture_fps=500.0, region=FORK, estimator=estimator, frames=300)
+    frequency, decibels = spectrum(signal)
+    one_bin = signal.rate / len(signal.samples)
+    assert 127.9 - one_bin <= frequency[np.argmax(decibels)] <= 128.0 + one_bin
+    assert decibels.max() > 20
+    assert verdict is Verdict.SIGNAL
+
+
+def test_a_lamp_over_a_bag_of_chips(footage: Path) -> None:
+    """The light flickers at twice the mains' 60 Hz, within one bin of 8 Hz."""
+    clip = footage / "chips" / "chips_2200fps.avi"
+    signal, _ = recovered(clip, capture_fps=2200.0, estimator="mean-intensity")
+    frequency, decibels = spectrum(signal)
+    assert abs(frequency[np.argmax(decibels)] - 120) <= signal.rate / len(signal.samples)
+    assert signal.unit == "1"

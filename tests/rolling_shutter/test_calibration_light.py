@@ -84,3 +84,10 @@ def test_too_slow_a_light_is_refused() -> None:
     result = found(np.broadcast_to(np.rint(wave).astype(np.uint8)[None, :, None], (1, ROWS, 32)).copy())
     assert result.value is None
     assert "take a faster light" in result.reason or "no regular bands" in result.reason
+
+
+def test_a_row_time_that_no_sensor_has_is_refused() -> None:
+    result = found(pictures(duty=0.3), frequency=1e6)
+    assert result.value is None
+    assert result.uncertainty is None
+    assert "a row time of 15 ns is faster than any sensor reads; is the light's frequency right?" in result.reason

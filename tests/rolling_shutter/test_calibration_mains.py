@@ -132,3 +132,34 @@ def test_a_rendered_clip_with_texture_sound_and_drift() -> None:
     assert result.uncertainty is not None
     assert abs(result.value / 60e-6 - 1) < 2e-3
     assert abs(result.value - 60e-6) < 4 * result.uncertainty
+
+
+@pytest.mark.parametrize(
+    ("fps", "frames", "rows", "row_time", "dropped"),
+    [(60, 60, 360, 44.4e-6, ()), (30, 120, 270, 96e-6, (50, 51, 90)), (60, 60, 1080, 14.8e-6, ())],
+)
+def test_a_deep_flicker_of_a_short_or_broken_clip_is_found(
+    fps: int, frames: int, rows: int, row_time: float, dropped: tuple[int, ...]
+) -> None:
+    """Its own leakage into the neighbouring frequencies must not hide its slope."""
+    shutter = Shutter(line_delay=row_time)
+    camera = Camera(width=32, height=rows, fps=fps, frames=frames, shutter=shutter, dropped=dropped)
+    clip = simulate(camera, sound="silence", flicker=Flicker(100.0, 0.1))
+    result = MainsFlicker(MainsFlickerParams(mains=50)).calibrate(clip.sensor_frames(), None)  # type: ignore[arg-type]
+    assert result.value is not None
+    assert result.uncertainty is not None
+    assert abs(result.value / row_time - 1) < 5e-4
+    assert abs(result.value - row_time) < 4 * result.uncertainty
+
+
+def test_prediction_between_frames_widens_the_uncertainty() -> None:
+    intensity, frames = rows(100, 30.0)
+    plain = found(intensity, frames)
+    frames.stream.facts = {"inter_coded": True}
+    coded = found(intensity, frames)
+    assert plain.value is not None
+    assert plain.uncertainty is not None
+    assert coded.value == plain.value
+    assert coded.uncertainty == pytest.approx(np.hypot(plain.uncertainty, 2.5e-3 * plain.value))
+    assert "compression" not in plain.reason
+    assert coded.reason.endswith("; compression shifts rows alike, so no better than 0.25 %")

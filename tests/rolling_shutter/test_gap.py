@@ -156,3 +156,13 @@ def test_observed_samples_stay_within_their_noise(sound: str) -> None:
     went = np.sqrt(np.mean(motion.displacement.mean(axis=0) ** 2))
     assert went < 1e-3
     assert np.mean(left**2) < 1.5
+
+
+@pytest.mark.parametrize("sound", ["tone:4300", "tone:5000"])
+def test_sound_beyond_the_band_makes_no_false_sound(sound: str) -> None:
+    """Rows follow it; the grid can't. What they say then counts for less, and that is told."""
+    motion, truth = row_samples(sound, HD, rms=0.03, sigma=3e-3)
+    found = Autoregressive().combine(motion)
+    assert found.samples.std() < 0.5 * truth(found.times).std()
+    assert any("stray from the recovered sound" in warning for warning in found.warnings)
+    assert Autoregressive().combine(row_samples("melody", HD)[0]).warnings == ()

@@ -194,6 +194,8 @@ def _trust_line(result: dict[str, Any]) -> list[tuple[str, str]]:
     band, limit = result["band"], result["band"]["trusted_up_to_hz"]
     if limit is None:
         lines = [("row time", "its uncertainty isn't stated: up to which frequency it can be trusted is unknown")]
+    elif limit >= band["upper_limit_hz"]:
+        lines = [("row time", "good over the whole band (phase error below 0.05 cycle)")]
     else:
         lines = [("row time", f"good up to {limit:.4g} Hz (phase error below 0.05 cycle)")]
     if band["exposure_undone_db"]:

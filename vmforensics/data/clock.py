@@ -34,6 +34,8 @@ class Clock:
         The clock in use, in plain words ("constant rate fitted to the stamps").
     residual : float, s
         Largest distance of a stamp from the fitted constant rate (0 where there are no stamps).
+    doubtful_by : float, s
+        How far a frame's time may be off, where stamps stray from the rate by more than rounding explains.
     missing : int
         Frames that the grid has room for but the container doesn't hold (dropped by the recorder).
     """
@@ -44,6 +46,7 @@ class Clock:
     basis: str
     residual: float = 0.0
     missing: int = 0
+    doubtful_by: float = 0.0
 
     def __post_init__(self) -> None:
         if self.times.ndim != 1 or not np.all(np.isfinite(self.times)):

@@ -13,6 +13,7 @@ from vmforensics.data import Motion
 _STRETCHES = 10  # of the clip, for the jackknife
 _LEAST_FRAMES = 40
 _ORDERS = 5  # polynomials over the rows: place, slope, and three that a slow motion hardly has
+_LEAST_ASPECT = 0.02  # of the information in the direction that shows least, to that which shows most
 _SHOWN = 0.8  # of the frames that show the rows shown most
 _CHANCE = 4.0  # times the power that such a polynomial shares with the path by chance
 
@@ -66,6 +67,8 @@ def pace_of(motion: Motion) -> Pace | str:
     frames, rows = _block(motion)
     if len(frames) < _LEAST_FRAMES:
         return f"it takes {_LEAST_FRAMES} frames, and the clip has {len(frames)}"
+    if _one_directional(motion):
+        return "the picture has detail in one direction only"
     paces = [_pace(*coefficients) for coefficients in _coefficients(motion, frames, rows)]
     known = [pace for pace in paces if pace and np.isfinite(pace.value) and np.isfinite(pace.uncertainty)]
     if not known:
@@ -74,6 +77,13 @@ def pace_of(motion: Motion) -> Pace | str:
     value = float(weight @ [pace.value for pace in known] / weight.sum())
     clearest = known[int(np.argmax(weight))]
     return Pace(value, float(1 / np.sqrt(weight.sum())), clearest.expected, clearest.found)
+
+
+def _one_directional(motion: Motion) -> bool:
+    """Whether the motion along edges, that nothing shows, may pass for motion across them."""
+    gain = np.einsum("ca,frcd->ad", motion.response, motion.precision, dtype=np.float64)
+    values = np.linalg.eigvalsh(gain @ motion.response)
+    return bool(values[0] < _LEAST_ASPECT * values[-1])
 
 
 def _block(motion: Motion) -> tuple[NDArray[np.int64], NDArray[np.int64]]:

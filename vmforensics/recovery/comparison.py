@@ -105,11 +105,14 @@ def _spectrum(folder: Path, result: dict[str, Any]) -> Spectrum | None:
     path = folder / "signal.npz"
     if not path.is_file() or sha256_file(path) != result["files"].get(path.name):
         return None
-    with np.load(path) as arrays:
-        suffix = next(name.removeprefix("raw_sigma_") for name in arrays.files if name.startswith("raw_sigma_"))
-        source = "raw" if arrays["raw_observed"].all() else "recovered"
-        names = ("raw_", "raw_sigma_", "raw_rate_hz") if source == "raw" else ("samples_", "sigma_", "rate_hz")
-        samples, sigma, rate = arrays[names[0] + suffix], arrays[names[1] + suffix], float(arrays[names[2]])
+    try:
+        with np.load(path) as arrays:
+            suffix = next(name.removeprefix("raw_sigma_") for name in arrays.files if name.startswith("raw_sigma_"))
+            source = "raw" if arrays["raw_observed"].all() else "recovered"
+            names = ("raw_", "raw_sigma_", "raw_rate_hz") if source == "raw" else ("samples_", "sigma_", "rate_hz")
+            samples, sigma, rate = arrays[names[0] + suffix], arrays[names[1] + suffix], float(arrays[names[2]])
+    except (KeyError, StopIteration, ValueError, OSError):  # another exporter's file of the same name
+        return None
     size = min(max(round(_SEGMENT * rate), _FEWEST), len(samples))
     frequency, power = welch(samples, rate, nperseg=size, detrend="linear")
     keep = frequency >= max(_LOWEST, rate / size)
@@ -129,6 +132,7 @@ def _row(result: dict[str, Any], found: Spectrum | None) -> dict[str, Any]:
     unit = next(name.removeprefix("rms_") for name in signal if name.startswith("rms_"))
     row: dict[str, Any] = {
         "run": result["run"],
+        "evidence": result["evidence"]["name"],
         "motion_estimator": methods["motion_estimator"][0],
         "signal_combiner": methods["signal_combiner"][0],
         "denoisers": methods["denoiser"],

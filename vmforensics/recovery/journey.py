@@ -397,7 +397,7 @@ class _Journey:
             if frames.shutter.is_rolling:
                 instants = frames.clock.times[stream.index, None] + frames.row_offsets()[stream.bands]
                 self._heed(judge_lamp(stream.light, instants, frames.shutter.exposure))
-                self._readout = judge_readout(motion)
+                self._readout = judge_readout(motion, predicted=stream.facts.get("inter_coded") is True)
                 record["readout_order"] = self._described_readout()
                 self._watcher.say(self._readout.reason)
                 if self._readout.verdict is ReadoutVerdict.CONTRADICTED:

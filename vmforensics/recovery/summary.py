@@ -33,6 +33,7 @@ def describe_clock(clock: Clock) -> dict[str, Any]:
         "basis": clock.basis,
         "frame_rate_hz": clock.rate,
         "largest_stamp_residual_s": clock.residual,
+        "frame_times_doubtful_by_s": clock.doubtful_by,
         "frames_missing_from_container": clock.missing,
     }
 
@@ -70,6 +71,12 @@ def shutter_warnings(frames: SensorFrames) -> list[str]:
     if not shutter.is_rolling:
         return []
     warnings = []
+    if frames.clock.doubtful_by:
+        off = frames.clock.doubtful_by
+        warnings.append(
+            f"the time stamps stray from the constant rate by up to {off * 1e3:.2g} ms, more than their rounding "
+            f"explains; if frames were taken as unevenly, nothing beyond {_PHASE_ERROR / off:.3g} Hz can be trusted"
+        )
     duty = shutter.line_delay * frames.rows * rate
     if duty < _LEAST_DUTY:
         warnings.append(
@@ -85,8 +92,8 @@ def shutter_warnings(frames: SensorFrames) -> list[str]:
     return warnings
 
 
-def trusted_up_to(shutter: Shutter, rows: int) -> float | None:
-    """Frequency (Hz) up to which the row time's uncertainty shifts no component by over a twentieth of a cycle.
+def trusted_up_to(shutter: Shutter, rows: int, frame_times_doubtful_by: float = 0.0) -> float | None:
+    """Frequency (Hz) up to which the clock's uncertainty shifts no component by over a twentieth of a cycle.
 
     An error ε of the row time shifts the first and the last of the rows by ε·(rows - 1)/2 against the middle one, in
     opposite ways: f = 0.05 / (ε · (rows - 1)/2). None where the uncertainty isn't known, or there is none.
@@ -94,7 +101,7 @@ def trusted_up_to(shutter: Shutter, rows: int) -> float | None:
     uncertainty = shutter.line_delay_uncertainty
     if not shutter.is_rolling or not uncertainty or rows < 2:
         return None
-    return _PHASE_ERROR / (uncertainty * (rows - 1) / 2)
+    return _PHASE_ERROR / max(uncertainty * (rows - 1) / 2, frame_times_doubtful_by)
 
 
 def summarise(
@@ -153,7 +160,7 @@ def summarise(
         "raw": describe_signal(recovery.raw),
         "band": {
             "upper_limit_hz": recovery.recovered.rate / 2,
-            "trusted_up_to_hz": trusted_up_to(shutter, frames.rows),
+            "trusted_up_to_hz": trusted_up_to(shutter, frames.rows, clock.doubtful_by),
             "exposure_null_hz": 1 / shutter.exposure if shutter.exposure else None,
             "exposure_undone_db": recovery.recovered.exposure_undone,
             "notches_hz": list(recovery.notches[:_LISTED_NOTCHES]),

@@ -24,6 +24,7 @@ _EXPLAINED = 0.5  # share of the variance along the rows that bands must explain
 _FAINTEST = 0.02  # RMS of the bands relative to the mean brightness, below which rounding may pass for bands
 _LEAST_CYCLES = 2.5  # periods in the picture
 _SATURATED = 0.02
+_FASTEST = 5e-7  # s a row; sensors that read rows in turn take longer, the stacked ones too
 _ALIGNED, _CROSSED = (
     0.8,
     0.4,
@@ -113,6 +114,13 @@ class KnownLight(RowTimeCalibrator):
         relative = np.sqrt(max(1 / float(weight.sum()), scatter)) / mean
         given = self.params.frequency_uncertainty
         value = mean / light
+        if value < _FASTEST:
+            return RowTime(
+                self.name,
+                f"a row time of {1e9 * value:.3g} ns is faster than any sensor reads; is the light's frequency right?",
+                light_frequency=light,
+                fit=plot,
+            )
         uncertainty = value * float(np.hypot(relative, (given or 0.0) / light))
         backwards = _backwards(intensity, mean, light)
         said = (

@@ -19,6 +19,7 @@ from vmforensics_rolling_shutter.gap.stretch import Stretch, fading, together
 
 _STRETCH_BYTES = 96 * 2**20  # of interpolator held at a time: 5 s or so
 _TAP_BYTES = 32  # of each reading's each tap
+_LEAST_EXCESS = 2.0  # of the readings' variance about the sound over their noise, from which on it is told
 _MOST_RAISED = 4.0  # 12 dB: what the exposure took is brought up by no more
 
 
@@ -82,7 +83,7 @@ class Autoregressive(SignalCombiner):
             row=np.broadcast_to(np.arange(seen.shape[1]), seen.shape)[seen][order],
         )
         with threadpool_limits(limits=1, user_api="blas"):  # blocks this small only lose time to a second thread
-            mean, variance = self._smoothed(readings, kernel, size + 2 * lead, motion)
+            mean, variance, excess = self._smoothed(readings, kernel, size + 2 * lead, motion)
         inside = slice(lead, lead + size)
         samples = exposure_limited(mean, kernel.exposure)
         variance += np.mean((mean - samples) ** 2)  # of the sound that is brought up by less than it was taken down
@@ -96,13 +97,16 @@ class Autoregressive(SignalCombiner):
             axis=axis,
             quantity=motion.quantity,
             exposure_undone=most_raised(kernel.exposure),
-            warnings=motion.warnings,
+            warnings=(*motion.warnings, *_told(excess, rate)),
         )
 
     def _smoothed(
         self, readings: Readings, kernel: Kernel, size: int, motion: Motion
-    ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-        """Posterior mean and variance [shape=(size,), float64, px and px²], a stretch of windows at a time."""
+    ) -> tuple[NDArray[np.float64], NDArray[np.float64], float]:
+        """Posterior mean and variance [shape=(size,), float64, px and px²], a stretch of windows at a time.
+
+        And by how much the readings' variance about it exceeds their noise.
+        """
         width = max(self.params.order, kernel.taps - 1)
         length = width * max(round(self.params.window * self.params.rate / width), 2)
         half = length // 2
@@ -114,17 +118,19 @@ class Autoregressive(SignalCombiner):
         template = frames if went_with_template(readings, rows, power / frames) else None
         fades = fading(count, length)
         mean, variance = np.zeros((count + 1) * half), np.zeros((count + 1) * half)
+        excess = 1.0
         for first in range(0, count, at_once):
             windows = min(at_once, count - first)
             part = readings.between(first * half, (first + windows + 1) * half)
             forward = Forward(part, kernel, (windows + 1) * half)
             stretch = Stretch(part, forward, length=length, width=width, order=self.params.order, power=power)
             means, variances = self._inferred(stretch, part, forward, motion.row_offsets * self.params.rate, template)
+            excess = max(excess, stretch.excess)
             for k in range(windows):
                 window = slice((first + k) * half, (first + k) * half + length)
                 mean[window] += fades[first + k] * means[k]
                 variance[window] += fades[first + k] * variances[k]
-        return mean[:size], variance[:size]
+        return mean[:size], variance[:size], excess
 
     def _inferred(
         self,
@@ -159,6 +165,16 @@ class Autoregressive(SignalCombiner):
             share = offsets().undetermined_share(like) if lost.any() else 1.0
             variances += share * stretch.autocovariance[0] / template
         return means, variances
+
+
+def _told(excess: float, rate: float) -> tuple[str, ...]:
+    """What a misfit of the readings means, where there is one worth telling."""
+    if excess < _LEAST_EXCESS:
+        return ()
+    return (
+        f"the rows stray from the recovered sound by {np.sqrt(excess):.2g} times their noise: sound above {rate / 2:g} "
+        "Hz, compression, a wrong clock or motion too large to measure; they were taken for that much noisier",
+    )
 
 
 def most_raised(exposure: float) -> float:

@@ -55,6 +55,7 @@ class Stretch:
             self._priors.append(
                 ArPrior.initial(part, length, order, bandwidth) if known else ArPrior.white(power, order)
             )
+        self._excess = np.ones(len(self._starts))
         self.autocovariance = np.zeros(order + 1)
 
     def learn(self, values: NDArray[np.float64]) -> None:
@@ -63,11 +64,28 @@ class Stretch:
         Sets `autocovariance` [shape=(order + 1,), float64, px²], the sound's mean over the windows.
         """
         self.autocovariance = np.zeros_like(self.autocovariance)
+        means = np.zeros((len(self._starts), self._length))
         for k, (band, moment) in enumerate(self._windows(values)):
+            means[k], _, products = posterior(self._priors[k], band, moment)
             if self._known[k]:
-                products = posterior(self._priors[k], band, moment)[2] / self._length
+                products /= self._length
                 self._priors[k] = ArPrior.from_autocovariance(products)
                 self.autocovariance += products / len(self._starts)
+        self._look_at_misfit(values, means)
+
+    def _look_at_misfit(self, values: NDArray[np.float64], means: NDArray[np.float64]) -> None:
+        """Where the readings stray from what they were fitted by, by more than their noise, take them for noisier."""
+        half = self._length // 2
+        left = self._readings.weight * (values - self._forward.read(together(means))) ** 2
+        place = np.clip(self._readings.position // half, 0, len(means)).astype(np.int64)
+        total, count = (np.bincount(place, what, len(means) + 1) for what in (left, np.ones_like(left)))
+        found = (total[:-1] + total[1:]) / np.maximum(count[:-1] + count[1:], 1)
+        self._excess = np.maximum(1.0, found)
+
+    @property
+    def excess(self) -> float:
+        """By how much the readings' variance about the sound exceeds their noise, in the worst tenth of the windows."""
+        return float(np.quantile(self._excess, 0.9))
 
     def infer(self, values: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         """Mean and variance (px, px²) of every window's samples [shape=(windows, length), float64]."""
@@ -85,7 +103,7 @@ class Stretch:
             for end in (slice(None, self._forward.taps), slice(-self._forward.taps, None)):
                 own_band[:, end] -= beside[:, end]
                 own[end] -= astride[start : start + self._length][end]
-            yield own_band, own
+            yield own_band / self._excess[k], own / self._excess[k]
 
     def unexplained(self) -> Unexplained:
         """W(v - Hx) of the readings' values v, with the x that either set of windows best fits; priors as they are.

@@ -15,6 +15,7 @@ from vmforensics.numerics.noise import NoiseModel
 _NOISE_PAIRS = 96  # frame pairs, spread over the clip, that the noise is measured on
 _NOISE_PIXELS = 50_000  # and pixels, in whole rows: enough for a model of two coefficients
 _LEAST_NOISE_ROWS = 32
+_PILE = 5e-4  # share of the pixels from which reaching the clip's own highest or lowest code is clipping
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -31,16 +32,24 @@ class MeanTemplate:
         The variance of a pixel about it.
     frames : int
         How many frames went into it.
+    usable : ndarray [shape=(rows, cols), bool]
+        False where a frame was clipped, or right beside: what is clipped doesn't follow the light, and looks moved.
     """
 
     mean: NDArray[np.float64]
     slopes: tuple[NDArray[np.float64], NDArray[np.float64]]
     noise: NoiseModel
     frames: int
+    usable: NDArray[np.bool_]
+
+    @property
+    def clipped(self) -> float:
+        """Share of the pixels that aren't usable."""
+        return 1 - float(np.mean(self.usable))
 
     @classmethod
     def measure(cls, frames: SensorFrames) -> MeanTemplate:
-        """One pass: the mean of all frames; the noise from the differences of successive ones.
+        """One pass: the mean and the extremes of all frames; the noise from the differences of successive ones.
 
         Raises
         ------
@@ -48,6 +57,8 @@ class MeanTemplate:
             Fewer than three frames could be decoded.
         """
         total = np.zeros((frames.rows, frames.cols), dtype=np.uint64)
+        highest = np.zeros((frames.rows, frames.cols), dtype=np.uint16)
+        lowest = np.full_like(highest, np.iinfo(np.uint16).max)
         sample = slice(None, None, _row_step(frames.rows, frames.cols))
         squares = np.zeros_like(total[sample], dtype=np.float64)
         count = pairs = 0
@@ -55,6 +66,8 @@ class MeanTemplate:
         last: Luma | None = None
         for block in frames.blocks():
             _add(block.luma, total)
+            np.maximum(highest, np.maximum.reduce(block.luma, axis=0, initial=0), out=highest)
+            np.minimum(lowest, np.minimum.reduce(block.luma, axis=0, initial=frames.full_scale), out=lowest)
             count += len(block.index)
             for index, luma in zip(block.index, block.luma[:, sample], strict=True):
                 if last is not None and index % stride == 0:
@@ -68,7 +81,27 @@ class MeanTemplate:
         mean = total / count
         slopes = (derivative(mean, axis=1), derivative(mean, axis=0))
         along, down = (slope[sample] for slope in slopes)
-        return cls(mean, slopes, NoiseModel.fitted(mean[sample], (along, down), squares / (2 * pairs)), count)
+        noise = NoiseModel.fitted(mean[sample], (along, down), squares / (2 * pairs))
+        return cls(mean, slopes, noise, count, _unclipped(highest, lowest, frames.full_scale))
+
+
+def _unclipped(highest: NDArray[np.uint16], lowest: NDArray[np.uint16], full_scale: int) -> NDArray[np.bool_]:
+    """Where neither a pixel nor one of its neighbours was clipped in any frame [shape=(rows, cols), bool].
+
+    Parameters
+    ----------
+    highest, lowest : ndarray [shape=(rows, cols), uint16, DN]
+        Each pixel's extremes over the frames.
+    full_scale
+        Largest code of the pixel format.
+    """
+    from scipy.ndimage import binary_dilation
+
+    clipped = (highest >= full_scale) | (lowest == 0)
+    for own_limit in (highest == highest.max(), lowest == lowest.min()):  # limited range, or a tone curve after it
+        if np.mean(own_limit) > _PILE:
+            clipped |= own_limit
+    return ~np.asarray(binary_dilation(clipped))
 
 
 def _without_flicker(luma: NDArray[np.float32], before: NDArray[np.float32]) -> NDArray[np.float32]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import ClassVar
 
 import numpy as np
@@ -10,12 +11,14 @@ from numpy.typing import NDArray
 from vmforensics.data import Motion, SensorFrames
 from vmforensics.errors import RegionError
 from vmforensics.stages import MotionEstimator, StageParams
-from vmforensics_rolling_shutter.motion import drifting, steady
+from vmforensics_rolling_shutter.motion import drifting, periodic, steady
 from vmforensics_rolling_shutter.motion.halves import CHANNELS, StripeParams, half_of_columns
+from vmforensics_rolling_shutter.motion.mean_template import MeanTemplate
 from vmforensics_rolling_shutter.motion.row_readings import RowReadings
 from vmforensics_rolling_shutter.motion.tracking import LostAtOnce
 
 _LEAST_ROWS, _LEAST_COLS = 8, 32
+_CLIPPED = 0.01  # share of the pixels that may be left out without a word
 
 
 class RowMotionParams(StripeParams):
@@ -63,7 +66,12 @@ class RowMotion(MotionEstimator):
                 hint="take a larger region",
             )
         half_of = half_of_columns(frames.cols, int(self.params.stripe))
-        readings = _measured(frames, half_of)
+        template = MeanTemplate.measure(frames)
+        readings = _measured(frames, template, half_of)
+        doubts = [doubt for doubt in (readings.doubt, *_doubts(frames, template, readings)) if doubt]
+        notes = []
+        if template.clipped > _CLIPPED:
+            notes.append(f"{template.clipped:.1%} of the pixels are clipped or next to one that is")
         return Motion(
             displacement=readings.displacement,
             precision=readings.precision,
@@ -73,19 +81,32 @@ class RowMotion(MotionEstimator):
             channels=CHANNELS,
             frame_rate=frames.clock.rate,
             exposure=frames.shutter.aperture,
-            doubt=readings.doubt,
-            warnings=(readings.doubt,) if readings.doubt else (),
+            doubt="; ".join(doubts),
+            warnings=(*doubts, *notes),
             path=readings.path,
         )
 
 
-def _measured(frames: SensorFrames, half_of: NDArray[np.int64]) -> RowReadings:
+def _measured(frames: SensorFrames, template: MeanTemplate, half_of: NDArray[np.int64]) -> RowReadings:
     """Against the mean where the picture stays in place, else along its path."""
     try:
-        readings = steady.measure(frames, half_of)
+        readings = steady.measure(frames, template, half_of)
     except RegionError as blank:  # a blank wall, or a texture that drifted until its mean was blank
         try:
             return drifting.measure(frames, half_of)
         except LostAtOnce:
             raise blank from None
     return readings or drifting.measure(frames, half_of)
+
+
+def _doubts(frames: SensorFrames, template: MeanTemplate, readings: RowReadings) -> Iterator[str]:
+    """Why the rows can't be relied on in such a picture."""
+    if readings.path is not None and template.clipped > _CLIPPED:
+        yield (
+            f"{template.clipped:.1%} of the pixels are clipped, or next to one that is, while the picture drifts; "
+            "they can't be left out there, and don't follow the light"
+        )
+    if periodic.lossy(frames.stream.facts) and periodic.repetition(template.mean) > periodic.REPEATING:
+        yield (
+            "the texture repeats itself, and the compression's errors repeat with it: they can't be told from motion"
+        )

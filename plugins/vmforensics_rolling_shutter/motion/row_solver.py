@@ -63,11 +63,12 @@ class RowSolver:
         columns = [np.flatnonzero(half_of == half) for half in (0, 1)]
         for part in _parts(rows):
             mean = template.mean[part]
-            weight = 1 / template.noise.variance(mean)
+            usable = template.usable[part]
+            weight = usable / template.noise.variance(mean)
             level = mean - mean.mean(axis=1, keepdims=True)
             design = np.stack([level, np.ones_like(mean), *(slope[part] for slope in template.slopes)], axis=1)
             solved = np.zeros((len(mean), len(CHANNELS) + 1, cols))
-            solved[:, -1] = 1 / np.maximum(mean.sum(axis=1, keepdims=True), 1.0)
+            solved[:, -1] = usable / np.maximum(np.sum(mean * usable, axis=1, keepdims=True), 1.0)
             for half, own in enumerate(columns):
                 channel = slice(2 * half, 2 * half + 2)
                 functional, known = _solve(design[:, :, own], weight[:, own], template.frames)
@@ -140,6 +141,7 @@ def _solve(
     design : ndarray [shape=(rows, 4, cols), float64]
         Level, one, and the slopes along and across the rows.
     weight : ndarray [shape=(rows, cols), float64, 1/DN²]
+        0 for a pixel that is left out.
     frames
         How many frames the template is the mean of.
 
@@ -151,12 +153,13 @@ def _solve(
     weighted = design * weight[:, None]
     normal = weighted @ design.transpose(0, 2, 1)
     nuisance, mixed, slopes = normal[:, :2, :2], normal[:, :2, 2:], normal[:, 2:, 2:]
-    ridge = 1e-9 * np.trace(nuisance, axis1=1, axis2=2)[:, None, None] * np.eye(2)
+    size = np.maximum(np.trace(nuisance, axis1=1, axis2=2), 1e-30)  # of a row that is left out wholly
+    ridge = 1e-9 * size[:, None, None] * np.eye(2)
     share = np.linalg.solve(nuisance + ridge, mixed).transpose(0, 2, 1)  # of gain and offset in the slopes
     information = slopes - share @ mixed
     # Noise of the template, as its derivative sees it: what the normal equations hold too much of.
-    noise = NOISE_GAIN / frames * weight.shape[1]
-    inverse = pseudo_inverse(information - noise * np.eye(2), noise)
+    noise = NOISE_GAIN / frames * np.count_nonzero(weight, axis=1)[:, None]
+    inverse = pseudo_inverse(information - noise[..., None] * np.eye(2), noise)
     covariance = inverse @ information @ inverse * (1 + 1 / frames)
     return -inverse @ (weighted[:, 2:] - share @ weighted[:, :2]), pseudo_inverse(covariance, 0.0)
 

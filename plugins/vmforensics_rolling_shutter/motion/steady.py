@@ -20,16 +20,18 @@ _FAST_RANGE = 0.6  # px up to which the series holds at all
 _EDGE_ROWS = 8  # rows at the top and bottom whose derivatives are less exact than a sway asks for
 
 
-def measure(frames: SensorFrames, half_of: NDArray[np.int64]) -> RowReadings | None:
-    """Measure every row of every frame against the temporal mean.
+def measure(frames: SensorFrames, template: MeanTemplate, half_of: NDArray[np.int64]) -> RowReadings | None:
+    """Measure every row of every frame against the temporal mean, in one pass.
 
-    Two passes, the mean and the rows. A row is read by fixed functionals, so that a block of frames is one product of
+    A row is read by fixed functionals, so that a block of frames is one product of
     matrices; what moves by more than a few hundredths of a pixel is taken beyond first order afterwards.
 
     Parameters
     ----------
     frames
         The clip.
+    template
+        Its temporal mean.
     half_of : ndarray [shape=(cols,), int64]
         The half that each column belongs to.
 
@@ -42,10 +44,7 @@ def measure(frames: SensorFrames, half_of: NDArray[np.int64]) -> RowReadings | N
     ------
     RegionError
         The mean has no texture.
-    TooFewFrames
-        Fewer than three frames could be decoded.
     """
-    template = MeanTemplate.measure(frames)
     solver = RowSolver.build(template, half_of)
     count, rows = frames.frame_count, frames.rows
     displacement = np.zeros((count, rows, len(CHANNELS)), dtype=np.float32)

@@ -1,0 +1,199 @@
+"""Least squares on the gradient against known motion: the bound, drift, bad pixels, brightness, silence."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from vmforensics.data import Motion, Region, Verdict
+from vmforensics.detection import detect
+from vmforensics.errors import RegionError, TooFewFrames
+from vmforensics.testing import Camera, Flicker, Simulation, StoredFrames, simulate
+from vmforensics_global_shutter.aligned_sum import AlignedSum
+from vmforensics_global_shutter.gradient import Gradient
+
+X, Y = (1.0, 0.0), (0.0, 1.0)
+RATE = 2200.0
+
+
+def clip(
+    sound: str = "chirp:50-1000",
+    *,
+    size: tuple[int, int] = (160, 120),
+    frames: int = 400,
+    noise: tuple[float, float] = (1.0, 0.0),
+    scene: str = "natural",
+    seed: int = 1,
+    **more: object,
+) -> Simulation:
+    camera = Camera(width=size[0], height=size[1], fps=RATE, frames=frames, noise=noise)
+    return simulate(camera, scene=scene, sound=sound, seed=seed, **more)  # type: ignore[arg-type]
+
+
+def measure(frames: NDArray[np.uint8], *, block: int = 64) -> Motion:
+    return Gradient().estimate(StoredFrames(frames, rate=RATE, block=block).sensor_frames())
+
+
+def bound(simulation: Simulation) -> float:
+    """Cramér-Rao bound of the displacement along the true axis, px: 1/√Σ(∂I)²/σ², of the picture without noise."""
+    camera = dataclasses.replace(simulation.camera, frames=2, noise=(0.0, 0.0), bits=16)
+    picture = simulate(camera, scene=simulation.scene, sound="silence", seed=simulation.seed).frames[0] / 257.0
+    spectrum = np.fft.fft2(np.block([[picture, picture[:, ::-1]], [picture[::-1], picture[::-1, ::-1]]]))
+    x, y = simulation.truth.axis
+    turns = 2j * np.pi * (x * np.fft.fftfreq(spectrum.shape[1]) + y * np.fft.fftfreq(spectrum.shape[0])[:, None])
+    slope = np.fft.ifft2(spectrum * turns).real[: len(picture), : picture.shape[1]]
+    a, b = simulation.camera.noise
+    return float(1 / np.sqrt(np.sum(slope**2 / (a + b * picture + 1 / 12))))
+
+
+def gain_and_error(motion: Motion, simulation: Simulation) -> tuple[float, float]:
+    """Gain, and RMS of what isn't the true motion, px; nothing slower than 25 Hz counts where the picture drifts."""
+    from scipy.fft import dct
+
+    truth = simulation.truth
+    found = motion.along(truth.axis)[0][:, 0] - truth.drift[:, 0] @ truth.axis
+    slow = round(2 * 25 * len(found) / RATE) if any(simulation.drift) else 1
+    fast, expected = (
+        (dct(v - np.linspace(v[0], v[-1], len(v)), norm="ortho")[slow:] for v in (found, truth.displacement[:, 0]))
+        if slow > 1
+        else (found - found.mean(), truth.displacement[:, 0] - truth.displacement[:, 0].mean())
+    )
+    return float(fast @ expected / (expected @ expected)), float(np.sqrt(np.mean((fast - expected) ** 2)))
+
+
+@pytest.mark.parametrize(
+    ("rms_px", "direction", "scene"),
+    [(0.003, 45, "print"), (0.05, 0, "natural"), (0.05, 90, "edges"), (0.1, 37, "natural"), (0.02, 160, "soft")],
+)
+def test_motion_is_measured_at_the_bound(rms_px: float, direction: float, scene: str) -> None:
+    simulation = clip(rms_px=rms_px, direction=direction, scene=scene)
+    gain, error = gain_and_error(measure(simulation.frames), simulation)
+    standard_error = bound(simulation) / (rms_px * np.sqrt(len(simulation.frames)))
+    assert gain == pytest.approx(1, abs=0.01 + 2.5 * standard_error)
+    assert 20 * np.log10(error / bound(simulation)) < 0.5
+
+
+@pytest.mark.parametrize("scene", ["natural", "soft"])
+def test_a_drifting_picture_is_followed_and_said_to_be(scene: str) -> None:
+    simulation = clip(rms_px=0.05, frames=600, drift=(7.0, 5.0), scene=scene, size=(200, 150))
+    motion = measure(simulation.frames)
+    gain, error = gain_and_error(motion, simulation)
+    assert gain == pytest.approx(1, abs=0.01)
+    assert 20 * np.log10(error / bound(simulation)) < 1.4
+    path, _ = motion.frame_means()
+    np.testing.assert_allclose(path[-60:].mean(axis=0) - path[:60].mean(axis=0), (6.3, 4.5), atol=0.05)
+    assert any("it was followed, and linearised anew" in warning for warning in motion.warnings)
+    assert not motion.doubt
+
+
+def test_a_picture_that_jumps_is_in_doubt() -> None:
+    frames = clip("silence", frames=120).frames.copy()
+    frames[60:] = np.roll(frames[60:], (31, 47), (1, 2))
+    motion = measure(frames)
+    assert "couldn't be followed" in motion.doubt
+    assert motion.observed[:60].all()
+
+
+def test_loud_motion_is_read_beyond_the_first_order() -> None:
+    simulation = clip("tone:310", rms_px=0.3, noise=(0.5, 0), size=(200, 150))
+    motion = measure(simulation.frames)
+    gain, error = gain_and_error(motion, simulation)
+    assert gain == pytest.approx(1, abs=0.01)
+    assert error < 0.01 * 0.3
+
+
+def test_tiles_say_where_they_are_and_only_those_that_move_do() -> None:
+    moving = Region(16, 16, 70, 88)
+    simulation = clip("tone:310", rms_px=0.08, moving=moving)
+    motion = measure(simulation.frames)
+    assert sorted({c.half for c in motion.channels if c.half is not None}) == [0, 1]
+    truth = simulation.truth.displacement[:, 0]
+    for number, channel in enumerate(motion.channels):
+        place = channel.place
+        assert place is not None
+        if channel.response != X or motion.precision[0, 0, number, number] < 400:
+            continue
+        gain = float(motion.displacement[:, 0, number] @ truth / (truth @ truth))
+        left, right = place.x >= moving.x + 2, place.x + place.width <= moving.x + moving.width - 2
+        top, bottom = place.y >= moving.y + 2, place.y + place.height <= moving.y + moving.height - 2
+        if left and right and top and bottom:
+            assert gain == pytest.approx(1, abs=0.1)
+        elif place.x > moving.x + moving.width + 2:
+            assert gain == pytest.approx(0, abs=0.1)
+
+
+@pytest.mark.parametrize("trouble", ["hot", "letterbox", "saturated", "twinkling"])
+def test_pixels_that_show_no_scene_are_left_out(trouble: str) -> None:
+    simulation = clip(rms_px=0.05, noise=(2.0, 0.0))
+    frames = simulation.frames.copy()
+    generator = np.random.default_rng(5)
+    if trouble == "hot":
+        y, x = generator.integers(5, 110, 40), generator.integers(5, 150, 40)
+        frames[:, y, x] = 255
+    elif trouble == "letterbox":
+        frames[:, :20] = frames[:, -20:] = 16
+    elif trouble == "saturated":
+        frames = np.minimum(frames.astype(np.int64) + 255 - int(np.quantile(frames[0], 0.8)), 255).astype(np.uint8)
+    else:
+        frames[:, 40:70, 60:100] = generator.integers(0, 255, (len(frames), 30, 40))
+    gain, error = gain_and_error(measure(frames), simulation)
+    assert gain == pytest.approx(1, abs=0.04)
+    # where light is cut off, slopes are only nearly known
+    assert error < (0.05 * 0.05 if trouble == "saturated" else 1.6 * bound(simulation))
+
+
+def test_flicker_is_no_motion_and_scales_none() -> None:
+    dark, lit = (clip(rms_px=0.05, flicker=f) for f in (None, Flicker(frequency=100, depth=0.2)))
+    assert np.ptp(lit.frames.mean(axis=(1, 2))) > 20
+    (_, quiet), (gain, flickering) = (gain_and_error(measure(s.frames), s) for s in (dark, lit))
+    assert gain == pytest.approx(1, abs=0.01)
+    assert flickering < 1.3 * quiet
+
+
+@pytest.mark.parametrize("trouble", [{}, {"drift": (3.0, 2.0)}, {"flicker": Flicker(frequency=100, depth=0.1)}])
+def test_silence_stays_silent(trouble: dict[str, object]) -> None:
+    for seed in range(4):
+        simulation = clip("silence", size=(128, 96), seed=seed, scene=("print", "soft")[seed % 2], **trouble)
+        motion = measure(simulation.frames)
+        detection = detect(motion, AlignedSum().combine(motion), false_alarm_rate=1e-3)
+        assert detection.verdict is not Verdict.SIGNAL, detection.reason
+
+
+def test_stated_noise_is_the_noise_there_is() -> None:
+    motion = measure(clip("silence", scene="print", noise=(1.0, 0.03), frames=700).frames)
+    for axis in (X, Y):
+        displacement, information = motion.along(axis)
+        assert np.std(displacement) * np.sqrt(information[0, 0]) == pytest.approx(1, abs=0.08)
+    readings = motion.displacement[:, 0] - motion.displacement[:, 0].mean(axis=0)
+    values, vectors = np.linalg.eigh(motion.precision[0, 0].astype(np.float64))
+    whitened = readings @ vectors[:, values > 1e-6 * values[-1]] * np.sqrt(values[values > 1e-6 * values[-1]])
+    assert np.mean(whitened**2) == pytest.approx(1, abs=0.08)
+
+
+def test_the_result_does_not_depend_on_the_blocks_that_frames_come_in() -> None:
+    frames = clip(frames=300, size=(100, 70), rms_px=0.05).frames
+    found = [measure(frames, block=b) for b in (1, 7, 300)]
+    for other in found[1:]:
+        assert other.displacement.tobytes() == found[0].displacement.tobytes()
+        assert other.precision.tobytes() == found[0].precision.tobytes()
+
+
+def test_frames_are_decoded_once() -> None:
+    stored = StoredFrames(clip(frames=300, size=(100, 70)).frames, rate=RATE)
+    passes = []
+    blocks = stored.blocks
+    stored.blocks = lambda: passes.append(1) or blocks()  # type: ignore[method-assign,func-returns-value]
+    Gradient().estimate(stored.sensor_frames())
+    assert len(passes) == 1
+
+
+def test_what_cannot_be_measured_on_is_refused() -> None:
+    with pytest.raises(RegionError, match="0,0,160,120 holds no texture"):
+        measure(clip(scene="grey", frames=20).frames)
+    with pytest.raises(RegionError, match="12 rows of 40 px; gradient needs at least 16"):
+        measure(clip(size=(40, 12), frames=20).frames)
+    with pytest.raises(TooFewFrames, match="only 2 frames"):
+        measure(clip(frames=2).frames)

@@ -1,0 +1,45 @@
+"""Local phase to first order against local phase itself, and what it adds: motion that is followed."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from vmforensics.errors import RegionError
+from vmforensics.testing import Camera, simulate
+from vmforensics_global_shutter.local_phase import LocalPhase
+from vmforensics_global_shutter.local_phase_linear import LocalPhaseLinear, LocalPhaseLinearParams
+
+
+@pytest.mark.parametrize(
+    ("scene", "direction", "rms_px"), [("natural", 0, 0.05), ("print", 37, 0.05), ("edges", 90, 0.01)]
+)
+def test_it_measures_what_the_pyramid_does(scene: str, direction: float, rms_px: float) -> None:
+    camera = Camera(width=160, height=120, fps=2200, frames=200, noise=(1.0, 0.0))
+    clip = simulate(camera, scene=scene, sound="chirp:50-1000", rms_px=rms_px, direction=direction, seed=3)
+    exact, linear = (stage().estimate(clip.sensor_frames()) for stage in (LocalPhase, LocalPhaseLinear))
+    assert [c.label for c in linear.channels] == [c.label for c in exact.channels]
+    one, other = (m.along(clip.truth.axis)[0][:, 0] for m in (exact, linear))
+    assert np.corrcoef(one, other)[0, 1] > 0.999
+    truth = clip.truth.displacement[:, 0] - clip.truth.displacement.mean()
+    assert other @ truth / (truth @ truth) == pytest.approx(1, abs=0.01)
+    sigma = [1 / np.sqrt(m.along(clip.truth.axis)[1][0, 0]) for m in (exact, linear)]
+    assert sigma[1] == pytest.approx(sigma[0], rel=0.1)
+
+
+def test_a_drifting_picture_is_followed() -> None:
+    camera = Camera(width=160, height=120, fps=2200, frames=300, noise=(1.0, 0.0))
+    clip = simulate(camera, scene="natural", sound="silence", rms_px=0, drift=(3.0, 1.0), seed=3)
+    motion = LocalPhaseLinear().estimate(clip.sensor_frames())
+    path, _ = motion.frame_means()
+    truth = clip.truth.drift[:, 0]
+    error = (path - path.mean(axis=0)) - (truth - truth.mean(axis=0))
+    assert np.abs(error).max() < 0.02
+    assert any("linearised anew" in warning for warning in motion.warnings)
+
+
+def test_a_region_too_small_for_the_scales_is_refused_or_warned_of() -> None:
+    small = simulate(Camera(width=40, height=36, fps=2200, frames=20), scene="natural", rms_px=0.02)
+    with pytest.raises(RegionError, match="40x36 px is too small for 4 scales; at most 3 fit"):
+        LocalPhaseLinear(LocalPhaseLinearParams(scales=4)).estimate(small.sensor_frames())
+    assert LocalPhaseLinear().estimate(small.sensor_frames()).warnings == ("the region has room for 3 of 4 scales",)
