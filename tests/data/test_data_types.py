@@ -358,7 +358,7 @@ class TestSway:
         made = swaying(np.zeros((120, 2)), rows=20, sound=0.05)
         steady, _ = made.steadied()
         difference = steady.displacement[..., 0] - made.displacement[..., 0]
-        assert np.std(difference) < 0.1 * np.std(made.displacement[..., 0])
+        assert np.std(difference) < 0.12 * np.std(made.displacement[..., 0])
 
     def test_missing_frames_are_bridged_and_stay_empty(self) -> None:
         t = np.arange(120) / 60

@@ -163,3 +163,12 @@ def test_prediction_between_frames_widens_the_uncertainty() -> None:
     assert coded.uncertainty == pytest.approx(np.hypot(plain.uncertainty, 2.5e-3 * plain.value))
     assert "compression" not in plain.reason
     assert coded.reason.endswith("; compression shifts rows alike, so no better than 0.25 %")
+
+
+def test_half_a_flash_a_frame_is_indeterminate() -> None:
+    """At 2.5 flashes a frame every row only swings to and fro: its phase and its amplitude can't be parted."""
+    camera = Camera(width=24, height=360, fps=48, frames=48, shutter=Shutter(line_delay=30e-6))
+    clip = simulate(camera, sound="silence", flicker=Flicker(120.0, 0.4))
+    result = MainsFlicker(MainsFlickerParams(mains=60)).calibrate(clip.sensor_frames(), None)  # type: ignore[arg-type]
+    assert result.value is None
+    assert "2.5 times the frame rate" in result.reason

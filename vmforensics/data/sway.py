@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 FASTEST = 12.0
-"""Hz; motion of whole frames below it counts as sway, and so does what is below a fifth of the frame rate."""
+"""Hz; motion of whole frames below it counts as sway, and so does what is below a third of the frame rate."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -21,7 +21,7 @@ class Sway:
     path
         A spline from seconds to (x, y) in px.
     first, last : float, s
-        Middle of the first and of the last frame; the path is held outside.
+        Between these the path is known; it is held outside.
     """
 
     path: Any
@@ -54,7 +54,7 @@ class Sway:
             mean = np.broadcast_to((relative @ mean) / (relative.sum() or 1.0), (frames + 1, 2))
             ends = np.append(middle, middle[-1] + 1.0)
             return cls(make_interp_spline(ends, mean, k=1), float(middle[0]), float(middle[-1]))
-        cutoff = min(FASTEST, frame_rate / 5)
+        cutoff = min(FASTEST, frame_rate / 3)
         stiffness = float(np.median(relative)) / (2 * np.sin(np.pi * cutoff / frame_rate)) ** 4
         band = np.zeros((3, frames))  # DᵀD of the second difference D, upper diagonals
         taps = (1.0, -2.0, 1.0)
@@ -63,7 +63,14 @@ class Sway:
                 band[2 - (b - a), b : b + frames - 2] += stiffness * taps[a] * taps[b]
         band[2] += relative + 1e-9
         smooth = solveh_banded(band, relative[:, None] * mean)
-        return cls(make_interp_spline(middle, smooth, k=3), float(middle[0]), float(middle[-1]))
+        degree = 5 if frames > 5 else 3
+        beyond = 0.5 / frame_rate  # rows that were read before the first middle and after the last
+        return cls(make_interp_spline(middle, smooth, k=degree), float(middle[0] - beyond), float(middle[-1] + beyond))
+
+    def with_rest(self, rest: Sway) -> Sway:
+        """The sum of two paths through the same frames; where the rest lies on the whole is left out."""
+        beyond = rest.path.c - rest.path.c.mean(axis=0)
+        return Sway(type(self.path)(self.path.t, self.path.c + beyond, self.path.k), self.first, self.last)
 
     def at(self, times: NDArray[np.float64]) -> NDArray[np.float64]:
         """The path at some times (s) [shape=(*times.shape, 2), float64, px along x and y]."""

@@ -107,7 +107,7 @@ def fit_flicker(
         limit = 0.3 / max(float(np.abs(2 * np.pi * frequency * change[0] * np.ptp(y))), 0.3)  # radians over the rows
         damping = min(1.0, limit)
         state = state + damping * change
-        spread = np.sqrt(np.diag(np.linalg.inv(total)))
+        spread = np.sqrt(np.maximum(np.diag(np.linalg.inv(total)), 0.0))  # rounding may make them negative
         if step >= 3 and damping == 1.0 and np.all(np.abs(change) < _CONVERGED * spread):
             break
     model = _linearised(state, relative, y, path)

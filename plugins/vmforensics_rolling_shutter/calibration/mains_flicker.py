@@ -22,6 +22,7 @@ _DEVIATION = 0.4  # Hz that the light may be off twice the nominal mains frequen
 _WANDER = 0.1  # Hz; standard deviation of the same, as mains wander
 _NEIGHBOURS = (1.0, 6.0)  # Hz from the light's frequency, between which the noise is measured
 _STARTS = 2
+_PARTED = 0.03  # cycles by which a flicker must part from its mirror image over the clip; with less, errors of 10 %
 _FALSE_ALARM = 1e-3
 _CLEARER = 20.0  # difference of twice the log-likelihood beyond which one explanation is told from another
 _GLOBAL = 4.0  # standard uncertainties by which a row time must differ from that of a global shutter
@@ -231,12 +232,17 @@ def _examine(data: _Rows, mains: int) -> _Found | str:
             "the flicker of lamps, no row time can be told from it"
         )
     best = min(fits, key=lambda fit: fit.cost)
+    image = rate * round(2 * best.frequency / rate) - best.frequency
+    if abs(image - best.frequency) * span < _PARTED:  # all rows swing as one, and only the unknown amplitudes differ
+        return (
+            f"under {mains} Hz mains it can't be told: {best.frequency:.6g} Hz is {best.frequency / rate:.4g} times "
+            f"the frame rate of {rate:.6g} Hz, so near a half that the rows' phases can't be told from their amplitudes"
+        )
     if _evenness(best) < _EVEN:
         return (
             f"something varies near {light:g} Hz, but in some rows against the others, as a moving scene does: if "
             "it is the flicker of lamps, no row time can be told from it"
         )
-    image = rate * round(2 * best.frequency / rate) - best.frequency
     strain, image_strain = (((f - light) / _WANDER) ** 2 for f in (best.frequency, image))
     if image_strain < strain:  # alike in every frame: the likelier frequency counts
         image, best = best.frequency, best.mirrored(image)
