@@ -32,12 +32,14 @@ def clip(
     scene: str = "print",
     seed: int = 3,
     contrast: float = 0.4,
+    brightness: float = 0.5,
     line_delay: float | None = None,
+    exposure: float = 1e-4,
     **more: Any,
 ) -> Simulation:
     """A clip at 60 fps whose rows are read out in 13.4 ms, unless another line delay is given."""
     rows = width if readout.along_columns else height
-    shutter = Shutter(line_delay=line_delay or 13.4e-3 / rows, exposure=1e-4, direction=readout)
+    shutter = Shutter(line_delay=line_delay or 13.4e-3 / rows, exposure=exposure, direction=readout)
     camera = Camera(
         width=width,
         height=height,
@@ -46,6 +48,7 @@ def clip(
         noise=noise,
         bits=bits,
         contrast=contrast,
+        brightness=brightness,
         shutter=shutter,
     )
     rms_px = 0.0 if sound == "silence" else rms_px
@@ -234,6 +237,62 @@ def test_a_brighter_row_shows_no_larger_motion() -> None:
     for where in (light > 1.2, light < 0.8):
         weighted = (information * truth)[where]
         assert weighted @ found[where] / (weighted @ truth[where]) == pytest.approx(1, abs=0.03)
+
+
+def glaring(sound: str, **more: Any) -> Simulation:
+    """A picture whose highlights are clipped, more of them or fewer with a lamp's flicker."""
+    lamp, size = Flicker(frequency=100, depth=0.2), {"width": 480, "height": 160, "frames": 90}
+    how: dict[str, Any] = {"brightness": 0.8, "noise": (0.3, 0.0), "line_delay": 19e-6, "flicker": lamp, "rms_px": 0.1}
+    return clip(sound, **{"scene": "camera", **size, **how, **more})
+
+
+def test_clipped_highlights_under_flicker_are_no_motion() -> None:
+    motion = measure(glaring("silence"))
+    assert detect(motion, RowAverage().combine(motion)).verdict is Verdict.NO_SIGNAL
+    assert motion.doubt == ""
+    assert "clipped" in motion.warnings[0]
+    assert 0.7 < spread_of(motion, glaring("silence")) < 1.15
+    simulation = glaring("tone:311")
+    gain, uncertainty = gain_of(measure(simulation), simulation)
+    assert gain == pytest.approx(1, abs=0.01 + 3 * uncertainty)
+
+
+def test_highlights_clipped_below_the_codes_end_are_no_motion_either() -> None:
+    """As limited range clips them at 235."""
+    frames = np.minimum(glaring("silence").frames, 235)
+    motion = RowMotion().estimate(StoredFrames(frames, rate=60.0).sensor_frames(Shutter(line_delay=19e-6)))
+    assert detect(motion, RowAverage().combine(motion)).verdict is Verdict.NO_SIGNAL
+    assert "clipped" in motion.warnings[0]
+
+
+def test_clipped_highlights_of_a_picture_that_is_followed_cast_doubt() -> None:
+    motion = measure(glaring("silence", drift=(3.0, 0.0)))
+    assert motion.path is not None
+    assert "clipped" in motion.doubt
+
+
+@pytest.mark.parametrize(
+    ("scene", "codec", "doubted"),
+    [("bars", "mjpeg", True), ("bars", "ffv1", False), ("bars", None, False), ("print", "mjpeg", False)],
+)
+def test_a_texture_that_repeats_itself_is_doubted_where_a_codec_errs(scene: str, codec: str, doubted: bool) -> None:
+    simulation = clip("silence", scene=scene)
+    stored = StoredFrames(simulation.frames, rate=60.0)
+    stored.facts = {"codec": codec} if codec else {}
+    motion = RowMotion().estimate(stored.sensor_frames(simulation.shutter))
+    assert ("repeats itself" in motion.doubt) is doubted
+    assert detect(motion, RowAverage().combine(motion)).verdict is (
+        Verdict.UNDETERMINED if doubted else Verdict.NO_SIGNAL
+    )
+
+
+@pytest.mark.parametrize("scene", ["print", "natural"])
+@pytest.mark.parametrize("sound", ["speech", "melody"])
+def test_motion_too_strong_for_its_level_to_be_right_is_doubted(sound: str, scene: str) -> None:
+    for rms_px, doubted in ((0.3, False), (0.5, True)):
+        motion = measure(clip(sound, scene=scene, rms_px=rms_px, height=400, line_delay=19e-6, exposure=2e-5))
+        assert motion.path is None
+        assert ("level" in motion.doubt) is doubted
 
 
 def test_silence_is_no_signal_and_sound_is() -> None:

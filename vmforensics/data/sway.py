@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-FASTEST = 12.0
+FASTEST = 8.0
 """Hz; motion of whole frames below it counts as sway, and so does what is below a third of the frame rate."""
 
 

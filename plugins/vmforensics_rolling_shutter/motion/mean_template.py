@@ -16,6 +16,8 @@ _NOISE_PAIRS = 96  # frame pairs, spread over the clip, that the noise is measur
 _NOISE_PIXELS = 50_000  # and pixels, in whole rows: enough for a model of two coefficients
 _LEAST_NOISE_ROWS = 32
 _PILE = 5e-4  # share of the pixels from which reaching the clip's own highest or lowest code is clipping
+_BESIDE = 3  # px beside a clipped pixel at which the slope, which reaches 8 px out but weakly, is still spoiled
+_LEAST_NOISE_PIXELS = 64  # unclipped ones that the noise is measured on
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -33,7 +35,7 @@ class MeanTemplate:
     frames : int
         How many frames went into it.
     usable : ndarray [shape=(rows, cols), bool]
-        False where a frame was clipped, or right beside: what is clipped doesn't follow the light, and looks moved.
+        False where a frame was clipped, or close beside: what is clipped doesn't follow the light, and looks moved.
     """
 
     mean: NDArray[np.float64]
@@ -80,13 +82,17 @@ class MeanTemplate:
             raise TooFewFrames(f"{count} frame(s) could be decoded; row motion needs at least 3")
         mean = total / count
         slopes = (derivative(mean, axis=1), derivative(mean, axis=0))
-        along, down = (slope[sample] for slope in slopes)
-        noise = NoiseModel.fitted(mean[sample], (along, down), squares / (2 * pairs))
-        return cls(mean, slopes, noise, count, _unclipped(highest, lowest, frames.full_scale))
+        usable = _unclipped(highest, lowest, frames.full_scale)
+        noisy = usable[sample]  # a clipped pixel has no noise
+        if np.count_nonzero(noisy) < _LEAST_NOISE_PIXELS:
+            noisy = np.ones_like(noisy)
+        along, down = (slope[sample][noisy] for slope in slopes)
+        noise = NoiseModel.fitted(mean[sample][noisy], (along, down), squares[noisy] / (2 * pairs))
+        return cls(mean, slopes, noise, count, usable)
 
 
 def _unclipped(highest: NDArray[np.uint16], lowest: NDArray[np.uint16], full_scale: int) -> NDArray[np.bool_]:
-    """Where neither a pixel nor one of its neighbours was clipped in any frame [shape=(rows, cols), bool].
+    """Where neither a pixel nor one close to it was clipped in any frame [shape=(rows, cols), bool].
 
     Parameters
     ----------
@@ -101,15 +107,20 @@ def _unclipped(highest: NDArray[np.uint16], lowest: NDArray[np.uint16], full_sca
     for own_limit in (highest == highest.max(), lowest == lowest.min()):  # limited range, or a tone curve after it
         if np.mean(own_limit) > _PILE:
             clipped |= own_limit
-    return ~np.asarray(binary_dilation(clipped))
+    return ~np.asarray(binary_dilation(clipped, iterations=_BESIDE))
 
 
 def _without_flicker(luma: NDArray[np.float32], before: NDArray[np.float32]) -> NDArray[np.float32]:
     """What a frame's rows differ by from those before, each row's change of gain and of offset apart."""
-    level = before.mean(axis=1, keepdims=True)
-    detail, change = before - level, luma - before
-    change -= change.mean(axis=1, keepdims=True)
-    gain = np.einsum("rc,rc->r", change, detail) / np.maximum(np.einsum("rc,rc->r", detail, detail), 1.0)
+    # Fitted without the pixels at either end of the codes in use, which may be clipped.
+    top, bottom = max(luma.max(), before.max()), min(luma.min(), before.min())
+    free = (np.maximum(luma, before) < top) & (np.minimum(luma, before) > bottom)
+    count = np.maximum(np.count_nonzero(free, axis=1), 1)[:, None].astype(np.float32)
+    change = luma - before
+    detail = before - np.sum(before, axis=1, keepdims=True, where=free) / count
+    change -= np.sum(change, axis=1, keepdims=True, where=free) / count
+    fitted = detail * free
+    gain = np.einsum("rc,rc->r", change, fitted) / np.maximum(np.einsum("rc,rc->r", fitted, fitted), 1.0)
     return np.asarray(change - gain[:, None].astype(np.float32) * detail)
 
 

@@ -14,9 +14,11 @@ REPEATING = 0.85
 
 _NEAREST = 16  # px; a shorter lag is the texture's own smoothness
 _LOSSLESS = frozenset(
-    "ffv1 rawvideo huffyuv ffvhuff utvideo magicyuv lagarith png apng tiff bmp pgm pgmyuv ppm pam pbm qtrle v210 v210x "
-    "v308 v408 v410 r10k r210 ayuv yuv4 y41p dpx targa flashsv zmbv gif sgi".split()
-)
+    {
+        *("ffv1", "rawvideo", "huffyuv", "ffvhuff", "utvideo", "magicyuv", "lagarith", "qtrle", "png", "apng", "tiff"),
+        *("bmp", "dpx", "pgm", "pgmyuv", "ppm", "pam", "v210", "v308", "v408", "v410", "r10k", "r210", "yuv4"),
+    }
+)  # by FFmpeg's names
 
 
 def repetition(mean: NDArray[np.float64]) -> float:
@@ -46,6 +48,7 @@ def repetition(mean: NDArray[np.float64]) -> float:
 
 
 def lossy(facts: Mapping[str, object]) -> bool:
-    """Whether a stream's facts name a codec that isn't known to be lossless; frames from memory have none."""
+    """Whether a stream's facts name a codec that isn't known to be lossless, or JPEG pictures; memory has none."""
     codec = facts.get("codec")
-    return isinstance(codec, str) and codec not in _LOSSLESS
+    jpeg = str(facts.get("first_picture", "")).lower().endswith((".jpg", ".jpeg"))
+    return jpeg or (isinstance(codec, str) and codec not in _LOSSLESS)

@@ -34,6 +34,11 @@ class Spread:
     moments: NDArray[np.float64]
 
     @property
+    def rms(self) -> float:
+        """Root mean square distance from where the mean stands, px."""
+        return float(np.sqrt(self.moments[2, 0] + self.moments[0, 2]))
+
+    @property
     def order(self) -> int:
         """Order that the series has to be taken to; the fourth is within 1e-3 px at 0.5 px of motion."""
         return 2 + sum(self.largest > reach for reach in _REACH)

@@ -71,7 +71,7 @@ class RowMotion(MotionEstimator):
         doubts = [doubt for doubt in (readings.doubt, *_doubts(frames, template, readings)) if doubt]
         notes = []
         if template.clipped > _CLIPPED:
-            notes.append(f"{template.clipped:.1%} of the pixels are clipped or next to one that is")
+            notes.append(f"{template.clipped:.1%} of the pixels are clipped or close to one that is, and left out")
         return Motion(
             displacement=readings.displacement,
             precision=readings.precision,
@@ -103,7 +103,7 @@ def _doubts(frames: SensorFrames, template: MeanTemplate, readings: RowReadings)
     """Why the rows can't be relied on in such a picture."""
     if readings.path is not None and template.clipped > _CLIPPED:
         yield (
-            f"{template.clipped:.1%} of the pixels are clipped, or next to one that is, while the picture drifts; "
+            f"{template.clipped:.1%} of the pixels are clipped, or close to one that is, while the picture drifts; "
             "they can't be left out there, and don't follow the light"
         )
     if periodic.lossy(frames.stream.facts) and periodic.repetition(template.mean) > periodic.REPEATING:

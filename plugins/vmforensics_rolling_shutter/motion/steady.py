@@ -16,6 +16,7 @@ from vmforensics_rolling_shutter.motion.row_solver import RowSolver
 
 _RANGE = 0.35  # px of frame motion beyond which the series' remainder can pass for a faint sound
 _SLOW_RANGE = 0.5  # px of slow frame motion beyond which the picture is followed instead
+_ROWS_RANGE = 0.305  # px RMS of the rows' motion up to which a sound's level is right, its peaks being far higher
 _FAST_RANGE = 0.6  # px up to which the series holds at all
 _EDGE_ROWS = 8  # rows at the top and bottom whose derivatives are less exact than a sway asks for
 
@@ -65,11 +66,22 @@ def measure(frames: SensorFrames, template: MeanTemplate, half_of: NDArray[np.in
     if sway > FIRST_ORDER and rows > 4 * _EDGE_ROWS:
         observed[:, :_EDGE_ROWS] = observed[:, rows - _EDGE_ROWS :] = False  # their derivatives look out of the region
     displacement[~observed] = 0
-    doubt = (
-        f"the whole picture shakes by up to {sway:.2f} px; beyond {_RANGE} px the shaking's own trace in the rows "
-        "can't be told from a faint sound"
-    )
-    return RowReadings(displacement, solver.precision[None], observed, doubt=doubt if sway > _RANGE else "")
+    return RowReadings(displacement, solver.precision[None], observed, doubt=_doubt(sway, spread))
+
+
+def _doubt(sway: float, spread: Spread) -> str:
+    """Why motion so large can't be relied on; "" where it can."""
+    if sway > _RANGE:
+        return (
+            f"the whole picture shakes by up to {sway:.2f} px; beyond {_RANGE} px the shaking's own trace in the rows "
+            "can't be told from a faint sound"
+        )
+    if spread.rms > _ROWS_RANGE:
+        return (
+            f"the rows move by {spread.rms:.2f} px RMS, with peaks of {spread.largest:.2f} px or more; beyond "
+            f"{_ROWS_RANGE} px RMS the peaks are read wrong, and with them the level and the shape of the sound"
+        )
+    return ""
 
 
 def _slow_part(frames: SensorFrames, sway: NDArray[np.float64], seen: NDArray[np.bool_]) -> float:
