@@ -347,7 +347,11 @@ class _Journey:
         """Measure the motion."""
         plan = self._plan
         with self._stage(plan.estimator) as (implementation, record):
-            motion = guard.call(implementation, lambda: plan.estimator.estimate(frames), Motion)
+            try:
+                motion = guard.call(implementation, lambda: plan.estimator.estimate(frames), Motion)
+            except Unsuitable:
+                self._look_at_lamp(frames)  # a strobing one is the better reason
+                raise
             guard.check_motion(implementation, motion, frames.frame_count)
             stream = frames.stream
             if isinstance(stream, InspectedStream):
@@ -395,8 +399,7 @@ class _Journey:
             motion = without_repeats(motion, repeats)
             record["output_sha256"] = array_digest(motion.displacement, motion.precision, motion.observed)
             if frames.shutter.is_rolling:
-                instants = frames.clock.times[stream.index, None] + frames.row_offsets()[stream.bands]
-                self._heed(judge_lamp(stream.light, instants, frames.shutter.exposure))
+                self._look_at_lamp(frames)
                 self._readout = judge_readout(motion, predicted=stream.facts.get("inter_coded") is True)
                 record["readout_order"] = self._described_readout()
                 self._watcher.say(self._readout.reason)
@@ -421,6 +424,13 @@ class _Journey:
                 "reason": found.reason,
             }
         )
+
+    def _look_at_lamp(self, frames: SensorFrames) -> None:
+        """Warn of what a lamp does to the rows' instants, or refuse; as far as the frames were read."""
+        stream = frames.stream
+        if isinstance(stream, InspectedStream) and frames.shutter.is_rolling and len(stream.index):
+            instants = frames.clock.times[stream.index, None] + frames.row_offsets()[stream.bands]
+            self._heed(judge_lamp(stream.light, instants, frames.shutter.exposure))
 
     def _heed(self, light: Light) -> None:
         """Warn of what exposure and lamp do to the rows' instants, or refuse."""
