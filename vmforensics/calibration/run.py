@@ -18,8 +18,6 @@ from vmforensics.custody import (
     RunFolder,
     WatchedStream,
     array_digest,
-    check_unchanged,
-    digest_evidence,
     next_run_folder,
 )
 from vmforensics.data import (
@@ -36,6 +34,7 @@ from vmforensics.data import (
 from vmforensics.errors import TimingError
 from vmforensics.plugins import Registry
 from vmforensics.recovery import guard
+from vmforensics.recovery.examination import Examination
 from vmforensics.recovery.journey import saying_where, setting
 from vmforensics.recovery.plan import describe_implementation, source_for
 from vmforensics.recovery.summary import describe_clock, to_json
@@ -127,11 +126,12 @@ def calibrate_clip(
     asked = {"methods": list(chosen), "readout_direction": readout_direction.value, "capture_fps": capture_fps}
     with folder.record(calibration=asked, **setting(registry)) as ledger, saying_where(ledger):
         run = _Run(evidence, folder, ledger, watcher, registry)
-        before = run.examine()
+        examination = Examination(evidence, ledger, watcher)
+        before = examination.before()
         stream, clock = run.open(source, capture_fps)
         frames = SensorFrames(stream, clock, Shutter(direction=readout_direction), region)
         found = run.calibrate(calibrators, frames, skip_costly=methods is None)
-        run.examine_again(before)
+        examination.after(before)
         result = run.publish(before, frames, found)
     return Calibration(path, result, ledger.head)
 
@@ -147,31 +147,6 @@ class _Run:
         self._ledger = ledger
         self._watcher = watcher
         self._registry = registry
-        self._implementations: list[dict[str, Any]] = []
-
-    def examine(self) -> EvidenceDigest:
-        """Digest the evidence before anything else reads it."""
-        with self._ledger.step("digest evidence before"):
-            digest = digest_evidence(self._evidence, progress=self._reading("hashing evidence"))
-            self._ledger.digested(self._evidence, digest)
-        return digest
-
-    def examine_again(self, before: EvidenceDigest) -> None:
-        """Digest the evidence after its last use."""
-        with self._ledger.step("digest evidence after"):
-            after = check_unchanged(self._evidence, before, progress=self._reading("hashing evidence again"))
-            self._ledger.digested(self._evidence, after)
-
-    def _reading(self, what: str) -> Any:
-        total = sum(file.stat().st_size for file in self._evidence.files())
-        done = 0
-
-        def count(size: int) -> None:
-            nonlocal done
-            done += size
-            self._watcher.progress(what, done, total, "bytes")
-
-        return count
 
     def open(self, source: FrameSource, capture_fps: float | None) -> tuple[WatchedStream, Clock]:
         """Open the evidence as frames and judge its clock."""

@@ -18,20 +18,19 @@ from vmforensics.custody import (
     RunFolder,
     WatchedStream,
     array_digest,
-    check_unchanged,
-    digest_evidence,
     environment,
     next_run_folder,
 )
-from vmforensics.data import Clock, Evidence, FrameStream, Motion, Recovery, Region, SensorFrames, Signal
+from vmforensics.data import Clock, FrameStream, Motion, Recovery, Region, SensorFrames, Signal
 from vmforensics.detection import detect
 from vmforensics.display import describe_turn, region_hint
-from vmforensics.errors import DigestMismatch, OutputError, RegionError, TimingError, Unsuitable
+from vmforensics.errors import OutputError, RegionError, TimingError, Unsuitable
 from vmforensics.light import Light, judge_exposure, judge_lamp
 from vmforensics.plugins import Registry
 from vmforensics.readout import Readout, ReadoutVerdict, judge_readout
 from vmforensics.recovery import guard
 from vmforensics.recovery.comparison import COMPARISON, compare
+from vmforensics.recovery.examination import Examination
 from vmforensics.recovery.inspect import InspectedStream
 from vmforensics.recovery.plan import Plan, plan_case
 from vmforensics.recovery.summary import describe_clock, describe_signal, notches, shutter_warnings, summarise, to_json
@@ -184,7 +183,8 @@ def carry_out(plan: Plan, path: Path, watcher: Watcher, registry: Registry) -> O
         journey = _Journey(plan, folder, ledger, watcher)
         ledger.published(folder.write("case.yaml", plan.case_text))
         ledger.published(folder.write("case.resolved.yaml", dump_case(plan.case).encode()))
-        before = journey.examine()
+        examination = Examination(plan.evidence, ledger, watcher)
+        before = examination.before(plan.expected_sha256)
         stream, clock = journey.open()
         frames = journey.expose(stream, clock)
         motion = journey.examine_motion(frames, journey.estimate(frames))
@@ -195,7 +195,7 @@ def carry_out(plan: Plan, path: Path, watcher: Watcher, registry: Registry) -> O
         recovery = journey.judge(stream, motion, signal, raw, recovered)
         with folder.staging() as staging:
             exported = journey.export(recovery, staging)
-            journey.examine_again(before)
+            examination.after(before)
             ledger.published(folder.publish(exported))
         result = journey.summarise(before, stream, clock, frames, recovery)
     return Outcome(path, result, ledger.head)
@@ -253,37 +253,6 @@ class _Journey:
 
     def _names(self) -> set[str]:
         return {item.name for item in self._folder.path.iterdir()}
-
-    def examine(self) -> EvidenceDigest:
-        """Digest the evidence before anything else reads it."""
-        evidence, expected = self._plan.evidence, self._plan.expected_sha256
-        with self._ledger.step("digest evidence before"):
-            digest = digest_evidence(evidence, progress=self._reading("hashing evidence", evidence))
-            self._ledger.digested(evidence, digest)
-            if expected not in (None, digest.sha256):
-                raise DigestMismatch(
-                    f"{evidence.path}: SHA-256 is {digest.sha256}, the case expects {expected}",
-                    hint="this isn't the file that the case was made for, or it has changed since",
-                )
-        return digest
-
-    def examine_again(self, before: EvidenceDigest) -> None:
-        """Digest the evidence after its last use."""
-        evidence = self._plan.evidence
-        with self._ledger.step("digest evidence after"):
-            after = check_unchanged(evidence, before, progress=self._reading("hashing evidence again", evidence))
-            self._ledger.digested(evidence, after)
-
-    def _reading(self, what: str, evidence: Evidence) -> Any:
-        total = sum(file.stat().st_size for file in evidence.files())
-        done = 0
-
-        def count(size: int) -> None:
-            nonlocal done
-            done += size
-            self._watcher.progress(what, done, total, "bytes")
-
-        return count
 
     def open(self) -> tuple[WatchedStream, Clock]:
         """Open the evidence as frames and judge its clock."""
