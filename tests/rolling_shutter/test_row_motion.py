@@ -420,3 +420,25 @@ def test_three_frames_are_enough() -> None:
     motion = frames_of(clip(frames=8), lost=range(3, 8))
     assert motion.observed[:3].all()
     assert not motion.observed[3:].any()
+
+
+@pytest.mark.parametrize("frames", [48, 90])
+def test_a_fast_sway_of_a_slow_camera_is_no_signal(frames: int) -> None:
+    """3.5 Hz at 24 frames/s: a smooth path through the frames' means falls short of it."""
+    camera = Camera(192, 240, fps=24, frames=frames, noise=(1.0, 0.02), shutter=Shutter(139e-6, exposure=1 / 4000))
+    silent = simulate(
+        camera, scene="print", sound="silence", seed=7, sway=0.18, sway_frequency=3.5, drift=(-0.22, -0.1)
+    )
+    motion = measure(silent)
+    assert detect(motion, RowAverage().combine(motion)).verdict is Verdict.NO_SIGNAL
+
+
+def test_every_row_that_says_something_across_the_rows_says_it_right() -> None:
+    """Slopes across the outermost rows aren't known; with those of short stencils they read up to a third too much."""
+    simulation = clip(direction=90.0, rms_px=0.05, frames=120)
+    displacement, information = measure(simulation).along(Y)
+    truth = simulation.truth.displacement - simulation.truth.displacement.mean(axis=0)
+    gain = np.sum(displacement * truth, axis=0) / np.sum(truth**2, axis=0)
+    known = (information > 0).all(axis=0)
+    assert known.mean() > 0.85
+    assert np.abs(gain[known] - 1).max() < 0.05
