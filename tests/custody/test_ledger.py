@@ -16,9 +16,12 @@ import rfc8785
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from vmforensics.custody import entries as entries_module
 from vmforensics.custody import ledger as ledger_module
 from vmforensics.custody.digest import digest_evidence
-from vmforensics.custody.ledger import FIRST_PREV, Ledger, Terminated, material, read_ledger, scan_ledger
+from vmforensics.custody.entries import FIRST_PREV, read_ledger, scan_ledger
+from vmforensics.custody.ledger import Ledger, material
+from vmforensics.custody.signals import Terminated
 from vmforensics.data import Evidence
 from vmforensics.errors import CustodyError, OutputError, StageError
 
@@ -256,6 +259,26 @@ def test_a_step_that_fails_is_recorded_with_its_error(path: Path) -> None:
     }
 
 
+def test_a_step_that_is_interrupted_while_its_start_is_written_says_so(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sync = os.fsync
+
+    def interrupted(descriptor: int) -> None:
+        monkeypatch.setattr(os, "fsync", sync)
+        raise KeyboardInterrupt
+
+    def strike(ledger: Ledger) -> None:
+        with ledger.run():
+            monkeypatch.setattr(os, "fsync", interrupted)
+            with ledger.step("slow"):
+                raise AssertionError("it never began")
+
+    with Ledger.create(path) as ledger, pytest.raises(KeyboardInterrupt):
+        strike(ledger)
+    assert events(path) == ["run-started", "step-started", "step-interrupted", "run-interrupted"]
+
+
 @pytest.mark.parametrize(
     ("error", "message"),
     [(KeyboardInterrupt(), "ended by Ctrl-C"), (SystemExit(3), "3"), (Terminated("SIGTERM"), "ended by SIGTERM")],
@@ -367,7 +390,8 @@ def test_a_bad_line_is_told_and_the_rest_is_read(path: Path, line: bytes, proble
 
 
 def test_an_endless_line_is_not_held_in_memory(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(ledger_module, "_LONGEST_LINE", 1000)
+    for module in (entries_module, ledger_module):
+        monkeypatch.setattr(module, "LONGEST_LINE", 1000)
     long = b"x" * 5_000_000 + b"\n"
     path.write_bytes(long + b"{}\n")
     first, second = scan_ledger(path)

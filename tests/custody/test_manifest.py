@@ -79,7 +79,7 @@ def test_only_regular_files_may_be_listed(folder: RunFolder, kind: str) -> None:
         (f"\\{DIGEST}  b\\x".encode(), "as sha256sum writes it"),
         (f"{DIGEST}  a".encode(), "second time"),
         (f"{DIGEST}  A".encode(), "out of order"),
-        (b"x" * 100_000, "longer than 4096"),
+        (b"x" * 100_000, "longer than 16384"),
     ],
 )
 def test_a_bad_line_is_told(tmp_path: Path, line: bytes, problem: str) -> None:

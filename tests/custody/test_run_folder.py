@@ -1,6 +1,7 @@
 import errno
 import hashlib
 import os
+import stat
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
@@ -9,7 +10,8 @@ from pathlib import Path
 import pytest
 
 from vmforensics.custody import run_folder as run_folder_module
-from vmforensics.custody.ledger import LEDGER_NAME, read_ledger
+from vmforensics.custody.entries import read_ledger
+from vmforensics.custody.ledger import LEDGER_NAME
 from vmforensics.custody.manifest import MANIFEST_NAME, read_manifest
 from vmforensics.custody.run_folder import PARTIAL_PREFIX, RunFolder, next_run_folder
 from vmforensics.errors import OutputError, StageError
@@ -40,6 +42,15 @@ def test_it_is_made_with_its_parents_or_taken_if_empty(tmp_path: Path, clip: Pat
     path = tmp_path / "a" / "b"
     assert RunFolder.create(path, evidence=[clip]).path == path
     assert RunFolder.create(path, evidence=[clip]).path.is_dir()
+
+
+def test_it_is_its_owners_only(tmp_path: Path) -> None:
+    before = os.umask(0)
+    try:
+        made = [RunFolder.create(tmp_path / "a" / "b", evidence=[]).path, next_run_folder(tmp_path / "runs")]
+    finally:
+        os.umask(before)
+    assert [stat.S_IMODE(path.stat().st_mode) for path in made] == [0o700, 0o700]
 
 
 def test_a_folder_in_use_is_refused(tmp_path: Path) -> None:

@@ -12,10 +12,13 @@ import pytest
 import rfc8785
 
 from vmforensics.custody.digest import check_unchanged, digest_evidence, sha256_file, sha256sum_line
-from vmforensics.custody.ledger import LEDGER_NAME, Ledger, read_ledger
+from vmforensics.custody.entries import read_ledger
+from vmforensics.custody.findings import FindingKind, shown
+from vmforensics.custody.ledger import LEDGER_NAME, Ledger
 from vmforensics.custody.manifest import MANIFEST_NAME, write_manifest
 from vmforensics.custody.run_folder import RunFolder
-from vmforensics.custody.verify import FindingKind, RunStatus, Verification, shown, verify
+from vmforensics.custody.verification import RunStatus, Verification
+from vmforensics.custody.verify import verify
 from vmforensics.data import Evidence
 from vmforensics.errors import CustodyError, StageError
 

@@ -315,7 +315,7 @@ class WatchedStream(FrameStream):
                 luma = block.luma.view()
                 luma.flags.writeable = False
                 pending = worker.submit(_hash_frames, luma)
-                yield FrameBlock(block.index, luma, block.frame_types)
+                yield FrameBlock(block.index, luma, block.frame_types, block.coding)
                 new = pending.result()
                 if known is None:
                     hashes += new

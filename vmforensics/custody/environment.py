@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
+import csv
+import hashlib
 import importlib.metadata
 import json
 import locale
 import os
 import platform
+import sys
 import time
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
+from urllib.request import url2pathname
 
 import vmforensics
 from vmforensics.custody.digest import source_digest
+from vmforensics.custody.git import git_state
 
 _VARIABLES = (
     "BLIS_NUM_THREADS",
@@ -36,28 +42,33 @@ _VARIABLES = (
 """Environment variables that bear on numbers, their format or their order. Any other may hold a secret or a path."""
 
 
+_OF_THE_INSTALLER = frozenset({"RECORD", "INSTALLER", "REQUESTED", "direct_url.json"})
+"""Files of a .dist-info folder that the installer writes; all others are the wheel's own."""
+
+
 def environment(extra: Mapping[str, object] | None = None) -> dict[str, Any]:
     """Describe the software and hardware that a run depends on, as JSON values.
-
-    Numerical libraries are listed as far as they are loaded, so call it once the stages are imported.
 
     Parameters
     ----------
     extra
-        What only the caller can know, added under its own keys: the versions of FFmpeg's libraries, the plugins.
+        What only the caller can know, added under its own keys: the libraries that plugins rest on, such as FFmpeg's.
 
     Returns
     -------
     dict
-        `vmforensics`, `python`, `platform`, `cpu`, `locale`, `time_zone`, `packages` (version of every installed
-        one), `editable` (those whose source may change between runs), `numerics` (BLAS kernel, threads), `variables`.
+        `vmforensics`, `python`, `platform`, `cpu`, `locale`, `time_zone`; `packages` (version of every installed one),
+        `package_digests` (SHA-256 of the list of each one's files and their SHA-256, the same wherever its wheel is
+        installed), `editable` (those whose source may change between runs), `git` (of those: commit, number of changed
+        files); `numerics` (BLAS kernel, threads), `hash_seed` (of Python's hashes), `variables`.
 
     Raises
     ------
     CustodyError
         The program's own source can't be read.
     """
-    packages, editable = _packages()
+    found = _distributions()
+    editable = {name: origin for name, each in found.items() if (origin := _editable_origin(each)) is not None}
     described: dict[str, Any] = {
         "vmforensics": {
             "version": vmforensics.__version__,
@@ -82,31 +93,54 @@ def environment(extra: Mapping[str, object] | None = None) -> dict[str, Any]:
         },
         "locale": locale.setlocale(locale.LC_ALL),
         "time_zone": {"name": time.tzname[0], "utc_offset_s": -time.timezone},
-        "packages": packages,
-        "editable": editable,
+        "packages": {name: each.version for name, each in found.items()},
+        "package_digests": {name: digest for name, each in found.items() if (digest := _record_digest(each))},
+        "editable": list(editable),
+        "git": {name: git_state(Path(origin)) for name, origin in editable.items() if origin},
         "numerics": _numerics(),
+        "hash_seed": os.environ.get("PYTHONHASHSEED", "random") if sys.flags.hash_randomization else "0",
         "variables": {name: os.environ[name] for name in _VARIABLES if name in os.environ},
     }
     return described | dict(extra or {})
 
 
-def _packages() -> tuple[dict[str, str], list[str]]:
-    """Version of every installed distribution, and the names of the editable ones (PEP 610)."""
+def _distributions() -> dict[str, importlib.metadata.Distribution]:
+    """Every installed distribution by its name, in the names' order."""
     found: dict[str, importlib.metadata.Distribution] = {}
     for distribution in importlib.metadata.distributions():
         name = distribution.metadata["Name"]
         if name:  # a half-removed distribution has none
             found.setdefault(name, distribution)  # the first on the path is the one that gets imported
-    versions = {name: found[name].version for name in sorted(found, key=str.lower)}
-    return versions, [name for name in versions if _is_editable(found[name])]
+    return {name: found[name] for name in sorted(found, key=str.lower)}
 
 
-def _is_editable(distribution: importlib.metadata.Distribution) -> bool:
+def _editable_origin(distribution: importlib.metadata.Distribution) -> str | None:
+    """The folder of an editable install (PEP 610), "" where it isn't told; None for any other."""
     try:
         origin = json.loads(distribution.read_text("direct_url.json") or "{}")
-        return bool(origin.get("dir_info", {}).get("editable", False))
+        if not origin.get("dir_info", {}).get("editable", False):
+            return None
+        url = str(origin.get("url", ""))
     except (ValueError, AttributeError):
-        return False
+        return None
+    return url2pathname(urlsplit(url).path) if url.startswith("file:") else ""
+
+
+def _record_digest(distribution: importlib.metadata.Distribution) -> str | None:
+    """SHA-256 of the lines of a distribution's RECORD that its wheel brought, sorted; None where there is no RECORD.
+
+    What the installer adds differs from one computer to the next: byte code, scripts that name their interpreter.
+    """
+    text = distribution.read_text("RECORD")
+    if not text:
+        return None
+    lines = set()
+    for row in csv.reader(text.splitlines()):
+        path = row[0] if row else ""
+        made = path.endswith(".pyc") or (".dist-info/" in path and path.rpartition("/")[2] in _OF_THE_INSTALLER)
+        if path and not made and not path.startswith(("..", "/")):
+            lines.add(",".join(row))
+    return hashlib.sha256("".join(f"{line}\n" for line in sorted(lines)).encode()).hexdigest()
 
 
 def _distribution() -> str:
@@ -126,7 +160,8 @@ def _cpu_model() -> str:
 
 
 def _numerics() -> list[dict[str, Any]]:
-    """The loaded BLAS and OpenMP libraries, without the paths that they lie at."""
+    """The BLAS and OpenMP libraries, without the paths that they lie at."""
+    import scipy.linalg  # noqa: F401 brings its own BLAS: the list mustn't depend on what happens to be loaded
     from threadpoolctl import threadpool_info
 
     libraries = ({key: value for key, value in one.items() if key != "filepath"} for one in threadpool_info())

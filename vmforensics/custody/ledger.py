@@ -1,7 +1,8 @@
-"""The ledger: what was done, in order, as an append-only chain of JSON lines.
+"""The ledger: what was done, in order, as an append-only chain of JSON lines; `entries` says what a line is.
 
-Each line is an object in canonical form (RFC 8785) that holds, as `prev`, the SHA-256 of the whole line before it,
-its newline included; so `sed -n 3p ledger.jsonl | sha256sum` gives the `prev` of line 4. Line n has `seq` n.
+One process at a time writes to it: it is locked (flock) from opening to closing, and an entry counts once the disk
+has it. Whatever a crash leaves behind is at most a last line cut short, which the next opening replaces by an entry
+that says so.
 """
 
 from __future__ import annotations
@@ -9,33 +10,37 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import hashlib
-import json
 import math
 import os
-import re
-import signal
-import threading
+import stat
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import Enum
 from pathlib import Path
-from types import FrameType, TracebackType
-from typing import Any, BinaryIO, NoReturn, Self
+from types import TracebackType
+from typing import Any, Self
 
 import numpy as np
 import rfc8785
 
 from vmforensics.custody.digest import EvidenceDigest
+from vmforensics.custody.entries import (
+    FIRST_PREV,
+    LARGEST_INTEGER,
+    LEDGER_FORMAT,
+    LONGEST_LINE,
+    OWN_FIELDS,
+    Entry,
+    scan_lines,
+)
+from vmforensics.custody.signals import Terminated, signals_raised
 from vmforensics.data import Evidence
 from vmforensics.errors import CustodyError, OutputError, VmforensicsError
 
 LEDGER_NAME = "ledger.jsonl"
-LEDGER_FORMAT = "vmforensics-ledger/1"
-FIRST_PREV = "0" * 64
-"""What the first line, which has none before it, says in `prev`."""
 
 RUN_STARTED = "run-started"
 RUN_FINISHED = "run-finished"
@@ -47,69 +52,49 @@ STEP_FAILED = "step-failed"
 STEP_INTERRUPTED = "step-interrupted"
 EVIDENCE_DIGESTED = "evidence-digested"
 ARTEFACTS_PUBLISHED = "artefacts-published"
+LEDGER_RECOVERED = "ledger-recovered"
+SEALING = "sealing"
+"""A seal is about to be made; the entry comes before it, for the seal is to cover the ledger."""
 
-_OWN_FIELDS = frozenset({"format", "seq", "time", "prev", "event"})
-_LONGEST_LINE = 64 * 2**20  # bytes; a bound on what a hostile ledger makes its reader hold
-_LARGEST_INTEGER = 2**53 - 1
-_SHA256 = re.compile(r"[0-9a-f]{64}")
+_WAIT = 10.0  # seconds for another writer to finish; acts on a case take a fraction of one
+_LONGEST_ACTOR = 1000  # characters
+_TORN_KEPT = 4096  # bytes of a line cut short that the entry about it repeats
 
 
 @dataclass(frozen=True, slots=True)
-class Entry:
-    """One line of a ledger.
+class Head:
+    """Where a chain ends.
 
     Parameters
     ----------
     seq : int
-        Its number, from 1.
-    time : str
-        When it was written, UTC, by the clock of the computer.
-    prev : str
-        SHA-256 of the line before, `FIRST_PREV` for the first.
-    event : str
-        What happened.
-    fields : mapping
-        All else the line says, JSON values.
+        Number of its lines.
     digest : str
-        SHA-256 of this line, newline included.
+        SHA-256 of the last of them, `FIRST_PREV` where there is none.
+    size : int, bytes
+        Their total length.
     """
-
-    seq: int
-    time: str
-    prev: str
-    event: str
-    fields: Mapping[str, Any]
-    digest: str
-
-
-class Terminated(KeyboardInterrupt):
-    """The process was asked to end by a signal other than Ctrl-C (SIGTERM, SIGHUP)."""
-
-    def __init__(self, signal_name: str) -> None:
-        super().__init__(signal_name)
-        self.signal_name = signal_name
-
-
-@dataclass(frozen=True, slots=True)
-class _Head:
-    """Where the chain ends: how many lines, the last one's digest, and the file's size."""
 
     seq: int
     digest: str
     size: int
 
 
-class Ledger:
-    """An open ledger, locked against other writers; for use by one thread.
+_NOTHING = Head(0, FIRST_PREV, 0)
 
-    Make one with `Ledger.create`, and use it as a context manager.
+
+class Ledger:
+    """An open ledger, locked against other writers; for use by one thread of one process.
+
+    Make one with `Ledger.create`, or go on with one by `Ledger.open`, and use it as a context manager.
     """
 
-    def __init__(self, path: Path, descriptor: int) -> None:
+    def __init__(self, path: Path, descriptor: int, head: Head = _NOTHING) -> None:
         self.path = path
         self._descriptor = descriptor
-        self._head = _Head(0, FIRST_PREV, 0)
-        self._next: _Head | None = None  # where the chain ends if the write that was begun last got through
+        self._owner = os.getpid()
+        self._head = head
+        self._next: Head | None = None  # where the chain ends if the write that was begun last got through
 
     @classmethod
     def create(cls, path: Path) -> Self:
@@ -137,6 +122,47 @@ class Ledger:
             raise OutputError(f"{path}: the ledger can't be locked or stored: {error.strerror}") from error
         return cls(path, descriptor)
 
+    @classmethod
+    def open(cls, path: Path, *, wait_s: float = _WAIT) -> Self:
+        """Go on with a ledger that is there, after checking that its chain holds from the first line to the last.
+
+        A last line that a crash cut short never counted: `append` hadn't returned. It is replaced by an entry
+        `ledger-recovered` that says how long it was, its SHA-256 and what it began with; at no moment is there
+        neither the one nor the other.
+
+        Parameters
+        ----------
+        path
+            The ledger.
+        wait_s
+            How long to wait for another process that is writing to it.
+
+        Raises
+        ------
+        CustodyError
+            It isn't there, is no regular file, or its chain doesn't hold; it is left as it is.
+        OutputError
+            It can't be written to, or another process didn't let go of it in time.
+        """
+        try:
+            descriptor = os.open(path, os.O_RDWR | os.O_APPEND | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+        except FileNotFoundError as error:
+            raise CustodyError(f"{path}: there is no ledger") from error
+        except PermissionError as error:
+            raise OutputError(f"{path}: the ledger can't be written to: {error.strerror}") from error
+        except OSError as error:
+            raise CustodyError(f"{path}: the ledger can't be opened: {error.strerror}") from error
+        try:
+            _lock(descriptor, path, wait_s)
+            head, torn = _sound_head(descriptor, path)
+            ledger = cls(path, descriptor, head)
+            if torn:
+                ledger._recover(torn)
+        except BaseException:
+            os.close(descriptor)
+            raise
+        return ledger
+
     def __enter__(self) -> Self:
         return self
 
@@ -156,6 +182,35 @@ class Ledger:
         """SHA-256 of the last line, `FIRST_PREV` before there is one."""
         return self._head.digest
 
+    @property
+    def end(self) -> Head:
+        """Where the chain ends: lines, head and size."""
+        return self._settle()
+
+    def act(self, event: str, /, *, actor: str, purpose: str, **fields: object) -> Entry:
+        """Write one entry on what a person had done; see `append`.
+
+        Parameters
+        ----------
+        event
+            What was done.
+        actor
+            Who had it done, as they name themselves.
+        purpose
+            Why.
+        fields
+            As for `append`.
+
+        Raises
+        ------
+        CustodyError
+            Actor or purpose is empty, too long, or holds control characters.
+        OutputError, CustodyError
+            As for `append`.
+        """
+        check_act(actor, purpose)
+        return self.append(event, **{**fields, "actor": actor, "purpose": purpose})
+
     def append(self, event: str, /, **fields: object) -> Entry:
         """Write one entry, and wait until the disk has it.
 
@@ -174,19 +229,13 @@ class Ledger:
         CustodyError
             A value is no JSON value, or something else wrote to the ledger.
         """
-        if clash := _OWN_FIELDS & fields.keys():
+        if clash := fields.keys() & OWN_FIELDS:
             raise CustodyError(
                 f"ledger entry {event!r}: {', '.join(sorted(clash))}: names that every entry has already"
             )
         head = self._settle()
-        now = datetime.now(UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")
-        own: dict[str, Any] = {"seq": head.seq + 1, "time": now, "prev": head.digest, "event": event}
-        plain = {_text(name): _plain(value, name) for name, value in fields.items()}
-        line = rfc8785.dumps({"format": LEDGER_FORMAT, **own, **plain}) + b"\n"
-        if len(line) > _LONGEST_LINE:
-            raise CustodyError(f"ledger entry {event!r} is {len(line)} bytes long; at most {_LONGEST_LINE} are allowed")
-        digest = hashlib.sha256(line).hexdigest()
-        self._next = _Head(head.seq + 1, digest, head.size + len(line))
+        entry, line = _line(head, event, fields)
+        self._next = Head(entry.seq, entry.digest, head.size + len(line))
         try:
             rest = memoryview(line)
             while rest:
@@ -197,12 +246,43 @@ class Ledger:
                 os.ftruncate(self._descriptor, head.size)
             raise OutputError(f"{self.path}: {event!r} can't be recorded: {error.strerror}") from error
         self._head = self._next
-        return Entry(**own, fields=plain, digest=digest)
+        return entry
 
-    def _settle(self) -> _Head:
+    def _recover(self, torn: bytes) -> None:
+        """Replace a last line that was cut short by an entry about it.
+
+        The entry is written over the torn bytes, shortened first so that they end within it; until its newline is
+        there, what is left is again a line cut short, for the next opening to recover.
+        """
+        begun = torn[:_TORN_KEPT].decode("utf-8", "backslashreplace")
+        sha256 = hashlib.sha256(torn).hexdigest()
+        fields = {"torn_bytes": len(torn), "torn_sha256": sha256, "torn_begins": begun}
+        entry, line = _line(self._head, LEDGER_RECOVERED, fields)
+        start = self._head.size
+        try:
+            if len(torn) >= len(line):
+                os.ftruncate(self._descriptor, start + len(line) - 1)
+            # A descriptor of its own: what is written through one that appends goes to the end, wherever it is told to.
+            descriptor = os.open(self.path, os.O_WRONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
+            try:
+                written = 0
+                while written < len(line):
+                    written += os.pwrite(descriptor, line[written:], start + written)
+                os.fsync(descriptor)
+            finally:
+                os.close(descriptor)
+        except OSError as error:
+            raise OutputError(
+                f"{self.path}: its last line was cut short, and that can't be recorded: {error.strerror}"
+            ) from error
+        self._head = Head(entry.seq, entry.digest, start + len(line))
+
+    def _settle(self) -> Head:
         """Where the chain ends, also when Ctrl-C struck in the middle of a write."""
         if self._descriptor < 0:
             raise CustodyError(f"{self.path}: the ledger is closed")
+        if os.getpid() != self._owner:  # a lock is shared with forked processes, and so keeps them out no longer
+            raise CustodyError(f"{self.path}: only the process that opened the ledger may write to it")
         size = os.fstat(self._descriptor).st_size
         if size == self._head.size:
             return self._head
@@ -213,7 +293,7 @@ class Ledger:
         else:
             raise CustodyError(
                 f"{self.path}: the ledger has {size} bytes where {self._head.size} were written",
-                hint="another program wrote to it; this run can't be trusted",
+                hint="another program wrote to it; what it records from here on can't be trusted",
             )
         return self._head
 
@@ -248,30 +328,46 @@ class Ledger:
         As `step` does, with `run-started` and `run-finished`, `run-failed` or `run-interrupted`. While it lasts, the
         signals that end a program at once (SIGTERM, SIGHUP) raise `Terminated` instead, so that they are recorded.
         """
-        with _signals_raised(), self._bracket("run", {}, fields) as record:
+        with signals_raised(), self._bracket("run", {}, fields) as record:
             yield record
 
     @contextmanager
     def _bracket(self, what: str, label: dict[str, str], fields: Mapping[str, object]) -> Iterator[dict[str, Any]]:
         begun = time.monotonic()
-        started = self.append(f"{what}-started", **{**fields, **label})
+        started = self.end.seq + 1  # what the first entry's number will be
         record: dict[str, Any] = {}
 
         def end(outcome: str, **more: object) -> None:
             duration = round(time.monotonic() - begun, 6)
-            self.append(
-                f"{what}-{outcome}", **{**record, **label, **more, "started": started.seq, "duration_s": duration}
-            )
+            self.append(f"{what}-{outcome}", **{**record, **label, **more, "started": started, "duration_s": duration})
 
         try:
+            self.append(f"{what}-started", **{**fields, **label})
             yield record
         except BaseException as error:
             try:
-                end("failed" if isinstance(error, Exception) else "interrupted", error=_description(error))
+                if self.end.seq >= started:  # else not even the start could be recorded
+                    end("failed" if isinstance(error, Exception) else "interrupted", error=_description(error))
             except VmforensicsError as second:  # a full disk, say: the first error is the one to tell
                 error.add_note(f"The ledger couldn't record this: {second}")
             raise
         end("finished")
+
+
+def check_act(actor: str, purpose: str) -> None:
+    """Refuse an act on a case without a name and a reason.
+
+    Raises
+    ------
+    CustodyError
+        Actor or purpose is empty, too long, or holds control characters.
+    """
+    for name, text in (("actor", actor), ("purpose", purpose)):
+        if not text.strip() or len(text) > _LONGEST_ACTOR or not text.isprintable():
+            raise CustodyError(
+                f"{name} {text[:80]!r}: must be one line of 1 to {_LONGEST_ACTOR} printable characters",
+                hint=f"every act on a case is recorded with its actor and its purpose; state the {name}",
+            )
 
 
 def material(evidence: Evidence, digest: EvidenceDigest, run_dir: Path) -> dict[str, Any]:
@@ -298,6 +394,62 @@ def sync_folder(path: Path) -> None:
         os.close(descriptor)
 
 
+def _lock(descriptor: int, path: Path, wait_s: float) -> None:
+    """Lock a ledger for writing, and make sure that it is a regular file, and still the one of that name."""
+    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+        raise CustodyError(f"{path}: is no regular file, and so no ledger")
+    until = time.monotonic() + wait_s
+    while True:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            break
+        except BlockingIOError as error:
+            if time.monotonic() >= until:
+                raise OutputError(
+                    f"{path}: another process is writing to the ledger", hint="wait until it is done"
+                ) from error
+            time.sleep(0.01)
+        except OSError as error:
+            raise OutputError(f"{path}: the ledger can't be locked: {error.strerror}") from error
+    try:
+        same = os.path.samestat(os.fstat(descriptor), path.stat(follow_symlinks=False))
+    except OSError:
+        same = False
+    if not same:
+        raise CustodyError(f"{path}: the ledger was replaced by another file just now", hint="find out by what")
+
+
+def _sound_head(descriptor: int, path: Path) -> tuple[Head, bytes]:
+    """Where the chain of a locked ledger ends, and the bytes of a last line that was cut short."""
+    head = _NOTHING
+    with os.fdopen(os.dup(descriptor), "rb") as file:
+        for line in scan_lines(file):
+            if line.torn:
+                file.seek(head.size)
+                return head, file.read(line.size)
+            problem = line.problem
+            if line.entry is not None and (line.entry.seq, line.entry.prev) != (head.seq + 1, head.digest):
+                problem = "doesn't follow the one before"
+            if problem:
+                raise CustodyError(
+                    f"{path}:{line.number}: this line of the ledger {problem}; nothing is added to a damaged ledger",
+                    hint="`vmforensics verify` lists all that is wrong",
+                )
+            head = Head(head.seq + 1, line.digest, head.size + line.size)
+    return head, b""
+
+
+def _line(head: Head, event: str, fields: Mapping[str, object]) -> tuple[Entry, bytes]:
+    """The entry that follows a head, now, and its line."""
+    now = datetime.now(UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")
+    own: dict[str, Any] = {"seq": head.seq + 1, "time": now, "prev": head.digest, "event": event}
+    plain = {_text(name): _plain(value, name) for name, value in fields.items()}
+    line = rfc8785.dumps({"format": LEDGER_FORMAT, **own, **plain}) + b"\n"
+    if len(line) > LONGEST_LINE:
+        raise CustodyError(f"ledger entry {event!r} is {len(line)} bytes long; at most {LONGEST_LINE} are allowed")
+    return Entry(**own, fields=plain, digest=hashlib.sha256(line).hexdigest()), line
+
+
 def _plain(value: object, where: str) -> Any:
     """A value as JSON can hold it."""
     if isinstance(value, np.generic | np.ndarray):
@@ -309,7 +461,7 @@ def _plain(value: object, where: str) -> Any:
     if value is None or isinstance(value, bool):
         return value
     if isinstance(value, int):
-        return int(value) if abs(value) <= _LARGEST_INTEGER else str(int(value))
+        return int(value) if abs(value) <= LARGEST_INTEGER else str(int(value))
     if isinstance(value, float):
         return float(value) if math.isfinite(value) else str(float(value))
     if isinstance(value, str):
@@ -335,139 +487,3 @@ def _description(error: BaseException) -> dict[str, str]:
     if error.__cause__ is not None:
         described["cause"] = f"{type(error.__cause__).__name__}: {error.__cause__}"
     return described
-
-
-@contextmanager
-def _signals_raised() -> Iterator[None]:
-    """Have the signals that would end the program at once raise `Terminated`, the first time they come."""
-
-    def handle(number: int, _frame: FrameType | None) -> NoReturn:
-        for each in taken:
-            signal.signal(each, signal.SIG_IGN)
-        raise Terminated(signal.Signals(number).name)
-
-    taken: list[int] = []
-    if threading.current_thread() is threading.main_thread():
-        taken = [s for s in (signal.SIGTERM, signal.SIGHUP) if signal.getsignal(s) is signal.SIG_DFL]
-    for each in taken:
-        signal.signal(each, handle)
-    try:
-        yield
-    finally:
-        for each in taken:
-            signal.signal(each, signal.SIG_DFL)
-
-
-@dataclass(frozen=True, slots=True)
-class ScannedLine:
-    """One line of a ledger as found, sound or not.
-
-    Parameters
-    ----------
-    number : int
-        Its number in the file, from 1.
-    digest : str
-        SHA-256 of its bytes, newline included.
-    entry : Entry or None
-        What it says; None for one that can't be read.
-    problem : str
-        What is wrong with it, "" for a sound one.
-    torn : bool
-        Whether it is cut short, as a crash leaves the last line.
-    """
-
-    number: int
-    digest: str
-    entry: Entry | None
-    problem: str = ""
-    torn: bool = False
-
-
-def scan_ledger(path: Path) -> Iterator[ScannedLine]:
-    """Read a ledger that may hold anything, line by line; whether the lines form a chain isn't looked at.
-
-    Raises
-    ------
-    OSError
-        The file can't be read.
-    """
-    with path.open("rb") as file:
-        number = 0
-        while line := file.readline(_LONGEST_LINE + 1):
-            number += 1
-            if len(line) > _LONGEST_LINE:
-                digest = _digest_to_newline(file, line)
-                yield ScannedLine(number, digest, None, f"is longer than {_LONGEST_LINE} bytes")
-                continue
-            digest = hashlib.sha256(line).hexdigest()
-            if not line.endswith(b"\n"):
-                yield ScannedLine(number, digest, None, "is cut short", torn=True)
-                continue
-            entry = _parsed(line, digest)
-            if isinstance(entry, Entry):
-                yield ScannedLine(number, digest, entry)
-            else:
-                yield ScannedLine(number, digest, None, entry)
-
-
-def read_ledger(path: Path) -> list[Entry]:
-    """Read a ledger's entries; a last line that a crash cut short is left out.
-
-    Raises
-    ------
-    CustodyError
-        It can't be read, or a line isn't an entry; `verify` tells all that is wrong.
-    """
-    entries = []
-    try:
-        for line in scan_ledger(path):
-            if line.entry is not None:
-                entries.append(line.entry)
-            elif not line.torn:
-                raise CustodyError(f"{path}:{line.number}: this line of the ledger {line.problem}")
-    except OSError as error:
-        raise CustodyError(f"{path}: the ledger can't be read: {error.strerror}") from error
-    return entries
-
-
-def _digest_to_newline(file: BinaryIO, begun: bytes) -> str:
-    digest = hashlib.sha256(begun)
-    while begun and not begun.endswith(b"\n"):
-        begun = file.readline(2**20)
-        digest.update(begun)
-    return digest.hexdigest()
-
-
-def _number(text: str) -> int | float:
-    """An integer as RFC 8785 understands it: a double beyond 2^53 - 1."""
-    return int(text) if len(text) < 16 or abs(int(text[:20])) <= _LARGEST_INTEGER else float(text)
-
-
-def _parsed(line: bytes, digest: str) -> Entry | str:
-    """The entry that a whole line holds, or what is wrong with it."""
-    try:
-        fields = json.loads(line[:-1].decode(), parse_int=_number)
-        canonical = rfc8785.dumps(fields) == line[:-1]
-    except (ValueError, RecursionError):
-        return "isn't JSON that a ledger may hold"
-    if not isinstance(fields, dict):
-        return "isn't a JSON object"
-    if not canonical:
-        return "isn't in canonical form (RFC 8785)"
-    if fields.pop("format", None) != LEDGER_FORMAT:
-        return f"isn't of the format {LEDGER_FORMAT}"
-    own = {name: fields.pop(name, None) for name in ("seq", "time", "prev", "event")}
-    checks: dict[str, Callable[[Any], bool]] = {
-        "seq": lambda value: isinstance(value, int) and not isinstance(value, bool) and value > 0,
-        "time": lambda value: isinstance(value, str),
-        "prev": is_sha256,
-        "event": lambda value: isinstance(value, str),
-    }
-    if bad := [name for name, sound in checks.items() if not sound(own[name])]:
-        return f"has no proper {', '.join(bad)}"
-    return Entry(**own, fields=fields, digest=digest)
-
-
-def is_sha256(value: object) -> bool:
-    """Whether a value is a SHA-256 as the ledger writes it: 64 lower-case hexadecimal digits."""
-    return isinstance(value, str) and _SHA256.fullmatch(value) is not None

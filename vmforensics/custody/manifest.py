@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from vmforensics.custody.digest import sha256_file, sha256sum_line
+from vmforensics.custody.opening import open_regular
 from vmforensics.errors import CustodyError
 
 if TYPE_CHECKING:
@@ -21,7 +22,7 @@ MANIFEST_NAME = "manifest-sha256.txt"
 _LINE = re.compile(rb"(?P<escaped>\\?)(?P<sha256>[0-9a-f]{64})  (?P<name>[^\n]+)\n")
 _ESCAPE = re.compile(r"\\(.?)", re.DOTALL)
 _MEANING = {"\\": "\\", "n": "\n", "r": "\r"}
-_LONGEST_LINE = 4096  # bytes; file names have at most 255
+_LONGEST_LINE = 16384  # bytes; paths have at most 4096, and each byte may be escaped
 
 
 def write_manifest(folder: RunFolder) -> str:
@@ -85,7 +86,7 @@ def scan_manifest(path: Path) -> Iterator[ManifestLine]:
     """
     seen: set[str] = set()
     last = b""
-    with path.open("rb") as file:
+    with open_regular(path) as file:
         number = 0
         while line := file.readline(_LONGEST_LINE):
             number += 1

@@ -23,7 +23,8 @@ from vmforensics.errors import OutputError, StageError, VmforensicsError
 PARTIAL_PREFIX = ".partial-"
 """How the names of folders begin whose files aren't finished."""
 
-_EVIDENCE_FOLDERS = frozenset({"evidence", "exhibits"})
+EVIDENCE_FOLDERS = frozenset({"evidence", "exhibits"})
+_PRIVATE = 0o700  # a run's folder is its owner's; what it holds may be confidential
 _NO_LINKS = frozenset({errno.EPERM, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK, errno.EXDEV})
 _DISK_FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
 
@@ -42,7 +43,7 @@ class RunFolder:
 
     @classmethod
     def create(cls, path: Path, *, evidence: Sequence[Path]) -> Self:
-        """Make a run's folder, with its parents; one that is there already must be empty.
+        """Make a run's folder, for its owner only, with its parents; one that is there already must be empty.
 
         Parameters
         ----------
@@ -58,7 +59,7 @@ class RunFolder:
         """
         _keep_away_from(evidence, path)
         try:
-            path.mkdir(parents=True, exist_ok=True)
+            path.mkdir(mode=_PRIVATE, parents=True, exist_ok=True)
             occupied = any(path.iterdir())
             sync_folder(path.parent)
         except (FileExistsError, NotADirectoryError) as error:
@@ -219,7 +220,7 @@ def next_run_folder(parent: Path, *, evidence: Sequence[Path] = ()) -> Path:
             taken = [int(item.name) for item in parent.iterdir() if re.fullmatch(r"[0-9]{3,9}", item.name)]
             path = parent / f"{max(taken, default=0) + 1:03d}"
             with contextlib.suppress(FileExistsError):
-                path.mkdir()
+                path.mkdir(mode=_PRIVATE)
                 return path
     except OSError as error:
         raise OutputError(
@@ -248,7 +249,7 @@ def _conflict(folder: Path, exhibit: Path) -> str:
     if exhibit.is_relative_to(folder):
         return f"holds the evidence {exhibit}"
     for each in (folder, *folder.parents):
-        if each.name.lower() in _EVIDENCE_FOLDERS and exhibit.is_relative_to(each):
+        if each.name.lower() in EVIDENCE_FOLDERS and exhibit.is_relative_to(each):
             return f"is in the evidence folder {each}"
     return ""
 
