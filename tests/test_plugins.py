@@ -8,11 +8,12 @@ import sys
 import tomllib
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from vmforensics.errors import ParameterError, PluginError, UnknownPlugin
-from vmforensics.plugins import Registry
+from vmforensics.errors import ParameterError, PluginError, StageError, UnknownPlugin
+from vmforensics.plugins import Origin, Registry
 from vmforensics.stages import KINDS
 
 HEAD = """
@@ -93,6 +94,14 @@ def test_a_plugin_is_found_by_its_entry_point(plugin: Plugin, tmp_path: Path) ->
         (HEAD + "@hookimpl\ndef vmforensics_denoisers():\n    return None\n", "TypeError"),
         (HEAD + "@hookimpl\ndef vmforensics_denoisers(config):\n    return [Gate]\n", "config"),
         ("raise SystemExit(3)", "SystemExit: 3"),
+        ("VMFORENSICS_API = '2.0'\n" + GATE, "it is written for API 2.0; this program offers 1.0"),
+        ("VMFORENSICS_API = 2\n" + GATE, "VMFORENSICS_API is 2; it must be MAJOR.MINOR"),
+        ("print('hello')\n" + GATE, "it wrote 'hello\\n' to standard output"),
+        (
+            HEAD.replace('"gate"', '"bell"')
+            + "@hookimpl\ndef vmforensics_denoisers():\n    print(1)\n    return [Gate]\n",
+            "standard output",
+        ),
     ],
     ids=lambda value: value if len(value) < 60 else "",
 )
@@ -104,6 +113,143 @@ def test_a_broken_plugin_is_named_and_the_others_go_on(plugin: Plugin, source: s
     assert broken.plugin == "broken"
     assert told in broken.reason
     assert [provider.plugin for provider in registry.providers] == ["a-good", "z-good"]
+
+
+def distribution(folder: Path, name: str, plugins: dict[str, str], record: object = None) -> Any:
+    """An installed distribution with plugins, by their modules, and its installer's record."""
+    info = folder / f"{name}-1.4.dist-info"
+    info.mkdir(parents=True)
+    (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {name}\nVersion: 1.4\n")
+    lines = "".join(f"{plugin} = {module}\n" for plugin, module in plugins.items())
+    (info / "entry_points.txt").write_text(f"[vmforensics]\n{lines}")
+    if record is not None:
+        (info / "direct_url.json").write_text(record if isinstance(record, str) else json.dumps(record))
+    (found,) = importlib.metadata.distributions(name=name, path=[str(folder)])
+    return found
+
+
+def test_two_plugins_of_one_name_are_told_apart_by_their_distributions(plugin: Plugin, tmp_path: Path) -> None:
+    mute = plugin("mute", GATE.replace('"gate"', '"mute"'))
+    one = distribution(tmp_path / "site", "gates", {"gate": plugin("gate", GATE).value})
+    two = distribution(tmp_path / "site", "mutes", {"gate": mute.value})
+    registry = Registry(entry_points=[*one.entry_points, *two.entry_points])
+    assert names(registry) == ["gate"]
+    (broken,) = registry.broken
+    assert (broken.plugin, broken.distribution, broken.version) == ("gate", "mutes", "1.4")
+    assert "two plugins are called 'gate': one of gates 1.4, one of mutes 1.4" in broken.reason
+
+
+def test_a_stranger_never_takes_the_place_of_a_shipped_stage(plugin: Plugin, tmp_path: Path) -> None:
+    first = plugin("aaa", GATE.replace('"gate"', '"high-pass"'))
+    shipped = importlib.metadata.entry_points(group="vmforensics")
+    registry = Registry(entry_points=[first, *shipped])
+    assert registry.find("denoiser", "high-pass").provider.distribution == "vmforensics"
+    (broken,) = registry.broken
+    assert broken.plugin == "aaa"
+    assert "'high-pass' is provided by both 'denoise' (vmforensics" in broken.reason
+
+
+@pytest.mark.parametrize(
+    ("record", "origin"),
+    [
+        (None, Origin.INDEX),
+        ({"url": "file:///somewhere", "dir_info": {"editable": True}}, Origin.EDITABLE),
+        ({"url": "file:///somewhere", "dir_info": {}}, Origin.LOCAL),
+        ({"url": "file:///gates-1.4.whl", "archive_info": {}}, Origin.LOCAL),
+        ({"url": "https://example.org/gates.git", "vcs_info": {"vcs": "git"}}, Origin.REMOTE),
+        ("half a rec", Origin.LOCAL),
+        ([], Origin.LOCAL),
+    ],
+)
+def test_the_origin_is_what_the_installer_recorded(
+    plugin: Plugin, tmp_path: Path, record: object, origin: Origin
+) -> None:
+    gates = distribution(tmp_path / "site", "gates", {"gate": plugin("gate", GATE).value, "bad": "nowhere"}, record)
+    registry = Registry(entry_points=gates.entry_points)
+    provider = registry.find("denoiser", "gate").provider
+    assert (provider.origin, provider.editable) == (origin, origin is Origin.EDITABLE)
+    special = "" if origin is Origin.INDEX else f", {origin.value}"
+    assert str(provider) == f"gates 1.4{special}"
+    assert str(registry.broken[0]).startswith(f"bad (gates 1.4{special}): ModuleNotFoundError")
+
+
+def test_the_api_that_a_plugin_is_written_for_is_kept(plugin: Plugin) -> None:
+    registry = Registry(entry_points=[plugin("one", "VMFORENSICS_API = '1.0'\n" + GATE)])
+    assert registry.providers[0].api == "1.0"
+
+
+def test_plugins_of_a_folder(tmp_path: Path) -> None:
+    (tmp_path / "vmf_test_single.py").write_text(GATE)
+    package = tmp_path / "vmf_test_many"
+    package.mkdir()
+    (package / "__init__.py").write_text(
+        "from vmforensics.hookspecs import hookimpl\n"
+        "@hookimpl\ndef vmforensics_denoisers():\n    from vmf_test_many.mute import Gate\n    return [Gate]\n"
+    )
+    (package / "mute.py").write_text(HEAD.replace('"gate"', '"mute"'))
+    (tmp_path / "_helper.py").write_text("1 / 0")
+    (tmp_path / "numpy.py").write_text(GATE)
+    (tmp_path / "notes.txt").write_text("no plugin")
+    try:
+        for _ in range(2):  # a second registry in one process finds the same modules
+            registry = Registry(folders=[tmp_path], entry_points=[])
+            assert names(registry) == ["gate", "mute"]
+            provider = registry.find("denoiser", "mute").provider
+            assert (provider.plugin, provider.origin, provider.source) == ("vmf-test-many", Origin.FOLDER, package)
+            assert str(provider) == "plugin folder"
+            assert "its name is that of the module 'numpy'" in only_reason(registry)
+        assert Registry(["vmf-test-many"], folders=[tmp_path], entry_points=[]).left_out == {
+            "vmf-test-many": "left out by request"
+        }
+    finally:
+        for module in [name for name in sys.modules if name.startswith("vmf_test_")]:
+            del sys.modules[module]
+
+
+def test_a_folder_without_plugins_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(PluginError, match="it holds no Python module or package"):
+        Registry(folders=[tmp_path], entry_points=[])
+    with pytest.raises(PluginError, match="No such file or directory"):
+        Registry(folders=[tmp_path / "nowhere"], entry_points=[])
+
+
+def test_only_what_is_allowed_is_imported(plugin: Plugin) -> None:
+    entry_points = [plugin("gate-plugin", GATE), plugin("other", "raise SystemExit('imported')")]
+    registry = Registry(allowed=["gate-plugin"], entry_points=entry_points)
+    assert names(registry) == ["gate"]
+    assert registry.broken == []
+    assert registry.left_out == {"other": "not on the case's list of plugins"}
+    with pytest.raises(UnknownPlugin, match=r"not loaded: other \(not on the case's list of plugins\)"):
+        registry.find("denoiser", "mute")
+
+
+def test_a_registry_is_narrowed_to_what_is_allowed(plugin: Plugin) -> None:
+    mute = GATE.replace('"gate"', '"mute"')
+    registry = Registry(entry_points=[plugin("gates", GATE), plugin("mutes", mute), plugin("bad", "1 / 0")])
+    narrow = registry.allowing(["gates", "bad"])
+    assert names(narrow) == ["gate"]
+    assert [provider.plugin for provider in narrow.providers] == ["gates"]
+    assert narrow.left_out == {"mutes": "not on the case's list of plugins"}
+    assert names(registry) == ["gate", "mute"]
+    with pytest.raises(UnknownPlugin, match="no plugin 'gaets'; installed: bad, gates, mutes") as error:
+        registry.allowing(["gaets"])
+    assert error.value.hint == "did you mean 'gates'?"
+
+
+@pytest.mark.parametrize(
+    ("body", "told"),
+    [
+        ("raise OSError('no disk')", "OSError: no disk"),
+        ("raise SystemExit(0)", "SystemExit: 0"),
+        ("print('made')", "it wrote 'made\\\\n' to standard output"),
+    ],
+)
+def test_a_stage_that_cannot_be_made_is_the_plugins_fault(plugin: Plugin, body: str, told: str) -> None:
+    source = GATE.replace("    def denoise", f"    def __init__(self, params=None):\n        {body}\n    def denoise")
+    registry = Registry(entry_points=[plugin("gate-plugin", source)])
+    with pytest.raises(StageError, match=rf"denoiser 'gate' \(memory\) can't be made: {told}") as error:
+        registry.create("denoiser", "gate")
+    assert "-p no:gate-plugin" in str(error.value.hint)
 
 
 def test_a_wrong_stage_takes_its_whole_plugin_out(plugin: Plugin) -> None:
@@ -122,7 +268,7 @@ def test_a_name_taken_twice_names_both_providers(plugin: Plugin) -> None:
     assert "'second'" in reason
     module = type(sys)("local")
     exec(GATE, module.__dict__)  # noqa: S102 - our own text
-    with pytest.raises(PluginError, match=r"provided by both 'first' \(local\) and 'mine' \(local\)"):
+    with pytest.raises(PluginError, match=r"provided by both 'first' \(memory\) and 'mine' \(memory\)"):
         registry.register(module, "mine")
 
 
@@ -151,7 +297,7 @@ def test_an_unknown_name_lists_the_choices_and_the_nearest(plugin: Plugin) -> No
     with pytest.raises(UnknownPlugin) as error:
         registry.find("denoiser", "gaet")
     assert "unknown denoiser 'gaet'; installed: gate" in error.value.message
-    assert "not loaded: bad (ModuleNotFoundError" in error.value.message
+    assert "not loaded: bad (memory): ModuleNotFoundError" in error.value.message
     assert error.value.hint == "did you mean 'gate'?"
     with pytest.raises(UnknownPlugin) as error:
         registry.create("signal_combiner", "gate")
@@ -180,25 +326,6 @@ def test_a_bad_parameter_is_named_with_its_key(
     assert f"denoiser 'gate': parameter {key[0]}: " in error.value.message
     assert told in error.value.message
     assert error.value.hint == hint
-
-
-@pytest.mark.parametrize("editable", [True, False])
-def test_the_distribution_and_an_editable_install_are_recorded(plugin: Plugin, tmp_path: Path, editable: bool) -> None:
-    entry_point = plugin("gate-plugin", GATE)
-    folder = tmp_path / "site" / "gates-1.4.dist-info"
-    folder.mkdir(parents=True)
-    (folder / "METADATA").write_text("Metadata-Version: 2.1\nName: gates\nVersion: 1.4\n")
-    (folder / "entry_points.txt").write_text(
-        f"[vmforensics]\ngate-plugin = {entry_point.value}\nbad = nowhere_at_all\n"
-    )
-    record = {"url": "file:///somewhere", "dir_info": {"editable": True} if editable else {}}
-    (folder / "direct_url.json").write_text(json.dumps(record))
-    (distribution,) = importlib.metadata.distributions(path=[str(tmp_path / "site")])
-    registry = Registry(entry_points=distribution.entry_points)
-    provider = registry.find("denoiser", "gate").provider
-    assert (provider.distribution, provider.version, provider.editable) == ("gates", "1.4", editable)
-    (broken,) = registry.broken
-    assert (broken.plugin, broken.distribution, broken.version) == ("bad", "gates", "1.4")
 
 
 def test_a_package_is_its_folder(plugin: Plugin, tmp_path: Path) -> None:
@@ -233,8 +360,18 @@ def test_the_shipped_stages_are_registered_by_entry_point_as_a_strangers_are() -
         ("motion_estimator", "row-phase", "rolling-shutter"),
         ("signal_combiner", "band-limited", "rolling-shutter"),
         ("signal_combiner", "janssen", "rolling-shutter"),
+        ("denoiser", "band-pass", "denoise"),
         ("denoiser", "line-remover", "denoise"),
+        ("denoiser", "mmse-lsa", "denoise"),
+        ("denoiser", "mmse-stsa", "denoise"),
+        ("denoiser", "om-lsa", "denoise"),
+        ("denoiser", "weighted-euclidean", "denoise"),
+        ("denoiser", "wiener", "denoise"),
+        ("denoiser", "wiener-known-noise", "denoise"),
         ("signal_combiner", "aligned-sum", "global-shutter"),
+        ("signal_combiner", "shared-signal", "global-shutter"),
+        ("signal_combiner", "inverse-variance", "global-shutter"),
+        ("signal_combiner", "principal-component", "global-shutter"),
         ("signal_combiner", "autoregressive", "rolling-shutter"),
         ("signal_combiner", "row-average", "rolling-shutter"),
         ("denoiser", "high-pass", "denoise"),
@@ -242,6 +379,7 @@ def test_the_shipped_stages_are_registered_by_entry_point_as_a_strangers_are() -
         ("exporter", "wav", "media"),
         ("exporter", "spectrogram", "media"),
         ("exporter", "arrays", "media"),
+        ("exporter", "vibration-map", "media"),
         ("row_time_calibrator", "camera-profile", "rolling-shutter"),
         ("row_time_calibrator", "known-light", "rolling-shutter"),
         ("row_time_calibrator", "mains-flicker", "rolling-shutter"),
@@ -263,3 +401,23 @@ def test_blocking_a_shipped_plugin_leaves_the_others() -> None:
     registry = Registry(["denoise"])
     assert names(registry, "denoiser") == []
     assert "video" in names(registry, "frame_source")
+
+
+@pytest.mark.parametrize(
+    ("body", "told"),
+    [
+        ("return {'codec': '1.2'}", {"codec": "1.2"}),
+        ("raise SystemExit(0)", {"problem": "SystemExit: 0"}),
+        ("return {}['x']", {"problem": "KeyError: 'x'"}),
+    ],
+)
+def test_libraries_are_what_a_plugin_says_or_why_it_doesn_t(plugin: Plugin, body: str, told: object) -> None:
+    source = GATE + f"@hookimpl\ndef vmforensics_libraries():\n    {body}\n"
+    assert Registry(entry_points=[plugin("gates", source)]).libraries() == {"gates": told}
+
+
+def test_libraries_of_a_plugin_that_prints_are_a_problem(plugin: Plugin, capsys: pytest.CaptureFixture[str]) -> None:
+    source = GATE + "@hookimpl\ndef vmforensics_libraries():\n    print('loading')\n    return {}\n"
+    told = Registry(entry_points=[plugin("gates", source)]).libraries()["gates"]
+    assert "it wrote 'loading\\n' to standard output" in told["problem"]
+    assert capsys.readouterr().out == ""

@@ -1,4 +1,4 @@
-"""The hooks a plugin may implement: one a kind of stage, each returning the stage classes it provides.
+"""The hooks a plugin may implement: one a kind of stage, each returning the stage classes it provides; and one beside.
 
 from vmforensics.hookspecs import hookimpl
 
@@ -9,6 +9,8 @@ def vmforensics_denoisers():
 """
 
 from __future__ import annotations
+
+from typing import Any
 
 import pluggy
 
@@ -49,3 +51,8 @@ def vmforensics_exporters() -> list[type[Exporter]]:  # type: ignore[empty-body]
 @hookspec
 def vmforensics_row_time_calibrators() -> list[type[RowTimeCalibrator]]:  # type: ignore[empty-body]
     """Return classes that find the row time of a rolling shutter."""
+
+
+@hookspec
+def vmforensics_libraries() -> dict[str, Any]:  # type: ignore[empty-body]
+    """Return the libraries, other than Python packages, that the plugin's results rest on: JSON values, by name."""

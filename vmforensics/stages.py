@@ -110,9 +110,17 @@ class MotionEstimator(Stage):
 
 
 class SignalCombiner(Stage):
-    """Turns many displacement samples into one signal on a uniform time line."""
+    """Turns many displacement samples into one signal on a uniform time line.
+
+    Attributes
+    ----------
+    selects : bool
+        Whether it lets the data choose which channels count. It is then also given either half of the channels alone,
+        and what it makes of the two is compared: a choice that noise made in one half finds nothing in the other.
+    """
 
     kind = "signal_combiner"
+    selects: ClassVar[bool] = False
 
     @abstractmethod
     def combine(self, motion: Motion) -> Signal:

@@ -1,7 +1,14 @@
 """Clips with known truth, for tests, for plugin authors, and for `vmforensics simulate`."""
 
 from vmforensics.testing.camera import Camera, Flicker
-from vmforensics.testing.checks import CheckFailed, StoredFrames, check_stage, stage_checks
+from vmforensics.testing.checks import (
+    CheckFailed,
+    StoredFrames,
+    check_names,
+    check_stage,
+    parametrize_with_checks,
+    stage_checks,
+)
 from vmforensics.testing.encode import CODECS, write_clip, write_image_sequence, write_truth
 from vmforensics.testing.scene import BAND_LIMIT, PHOTOGRAPHS, SCENES, Scene
 from vmforensics.testing.simulation import Simulation, Truth, simulate
@@ -21,9 +28,11 @@ __all__ = [
     "Sound",
     "StoredFrames",
     "Truth",
+    "check_names",
     "check_stage",
     "chirp",
     "melody",
+    "parametrize_with_checks",
     "recording",
     "silence",
     "simulate",
