@@ -1,6 +1,7 @@
 """Cases: YAML in, a checked and immutable model, YAML out; nothing of what stages do with it."""
 
 from vmforensics.case.defaults import AUTO, USUAL_STAGES, resolve, with_stage
+from vmforensics.case.matrix import expanded, of_runs
 from vmforensics.case.model import Camera, Case, Exhibit, Identity, RegionOfInterest, Run, ShutterKind, StageSpec
 from vmforensics.case.reader import CaseFile, build_case, dotted, parse_case, read_case
 from vmforensics.case.schema import dumps_schema, json_schema
@@ -25,8 +26,10 @@ __all__ = [
     "dotted",
     "dump_case",
     "dumps_schema",
+    "expanded",
     "json_schema",
     "new_case",
+    "of_runs",
     "parse_case",
     "read_case",
     "resolve",

@@ -251,6 +251,8 @@ def _specs(value: object) -> object:
 
 
 StageSpecs = Annotated[tuple[StageSpec, ...], BeforeValidator(_specs)]
+Alternatives = Annotated[tuple[StageSpec, ...], BeforeValidator(_specs)]
+ChainAlternatives = Annotated[tuple[StageSpecs, ...], BeforeValidator(_specs)]
 
 
 class Run(_Section):
@@ -274,6 +276,40 @@ class Run(_Section):
         return (specs,) if isinstance(specs, StageSpec) else specs
 
 
+class Matrix(_Section):
+    """Methods to compare, each with each: estimators, combiners and denoisers; a slot left out has the usual ones."""
+
+    evidence: Line | None = Field(default=None, description="The exhibit's id; the first exhibit if left out.")
+    motion_estimator: Alternatives | None = Field(default=None, description="Motion estimators, in turn.")
+    signal_combiner: Alternatives | None = Field(default=None, description="Signal combiners, in turn.")
+    denoiser: ChainAlternatives | None = Field(
+        default=None, description="Denoisers, in turn: each a stage, or a list of several in order; [] for none."
+    )
+    exporter: StageSpecs | None = Field(default=None, description="What writes the results of every run.")
+
+    @field_validator("motion_estimator", "signal_combiner", "denoiser")
+    @classmethod
+    def _some(cls, alternatives: tuple[_T, ...] | None) -> tuple[_T, ...] | None:
+        if alternatives is not None and not alternatives:
+            raise ValueError("is an empty list; it needs at least one item, or is left out")
+        return alternatives
+
+
+class Plugins(_Section):
+    """Whose methods the case may use."""
+
+    allow: tuple[Line, ...] = Field(
+        description="Names of the only plugins whose stages may be used, as `vmforensics plugins list` shows them."
+    )
+
+    @field_validator("allow")
+    @classmethod
+    def _some(cls, names: tuple[str, ...]) -> tuple[str, ...]:
+        if not names:
+            raise ValueError("is an empty list, which would allow no stage at all; leave it out to allow all")
+        return names
+
+
 class Case(_Section):
     """A case: everything a recovery needs to know beside the evidence itself."""
 
@@ -284,10 +320,16 @@ class Case(_Section):
     )
     camera: Camera = Field(description="When the camera's rows saw the scene.")
     region: RegionOfInterest | None = Field(default=None, description="Where to look; the whole frame if left out.")
+    plugins: Plugins | None = Field(
+        default=None, description="Which plugins the case may use; all that are installed if left out."
+    )
     runs: tuple[Run, ...] = Field(
         default_factory=lambda: (Run(),),
         description="What to do, compared side by side; one usual run if left out.",
         json_schema_extra={"minItems": 1},
+    )
+    compare: Matrix | None = Field(
+        default=None, description="Methods that `vmforensics compare` tries, each with each; `run` heeds the runs only."
     )
 
     @field_validator("version", mode="before")
@@ -316,6 +358,17 @@ class Case(_Section):
     def _run_names(cls, runs: tuple[Run, ...]) -> tuple[Run, ...]:
         _check_unique("name", [run.name for run in runs])
         return runs
+
+    @field_validator("compare")
+    @classmethod
+    def _known_exhibit(cls, compare: Matrix | None, info: ValidationInfo) -> Matrix | None:
+        if compare is not None and compare.evidence is not None and "evidence" in info.data:
+            known = [exhibit.id for exhibit in info.data["evidence"]]
+            problems = Problems()
+            if compare.evidence not in known:
+                problems.add(f"no exhibit {show(compare.evidence)}; {choices(compare.evidence, known)}", "evidence")
+            problems.check()
+        return compare
 
     @field_validator("runs")
     @classmethod

@@ -45,6 +45,13 @@ def json_schema(stages: Sequence[type[Stage]]) -> Schema:
             several = "array" in json.dumps(field)
             forms = [one, {"type": "array", "items": one}] if several else [one]
             field["anyOf"] = [*forms, {"type": "null"}]
+    for slot, field in definitions["Matrix"]["properties"].items():
+        if slot in definitions:
+            one = {"$ref": f"#/$defs/{slot}"}
+            chain = {"type": "array", "items": one}
+            item = {"anyOf": [one, chain]} if slot == "denoiser" else one
+            choice = chain if slot == "exporter" else {"type": "array", "items": item, "minItems": 1}
+            field["anyOf"] = [one, choice, {"type": "null"}]
     corner, size = {"type": "integer", "minimum": 0}, {"type": "integer", "minimum": 1}
     as_list = {"type": "array", "prefixItems": [corner, corner, size, size], "minItems": 4, "maxItems": 4}
     as_mapping = definitions["RegionOfInterest"]

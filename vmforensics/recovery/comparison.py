@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import textwrap
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,6 +24,7 @@ COMPARISON = "_comparison"
 _SEGMENT = 0.25  # s; length of the averaged segments of a spectrum, where the signal is long enough
 _FEWEST = 16  # samples of a segment
 _LOWEST = 20.0  # Hz; what is slower is sway
+_TITLE = 66  # characters that fit above a panel, before the verdict
 _INK, _NOISE = "#0b6e8f", "#b8bec9"
 
 
@@ -32,6 +34,8 @@ def compare(
     *,
     evidence: Sequence[Path],
     watcher: Watcher,
+    scores: Sequence[dict[str, Any] | None] | None = None,
+    refused: Sequence[dict[str, Any]] = (),
     **fields: Any,
 ) -> dict[str, Any]:
     """Compare finished runs in a folder of its own, with a ledger that names each run's ledger head.
@@ -46,6 +50,10 @@ def compare(
         The exhibits, next to which nothing is written.
     watcher
         Told of the progress.
+    scores
+        For each run its scores against a reference, which go into its row; None where there is none.
+    refused
+        Runs that were refused, each with its `run`, `error` and what else is known of it.
     fields
         What the ledger's first entry says besides.
 
@@ -68,7 +76,11 @@ def compare(
             ledger.digested(record, digest_evidence(record))
         spectra = [_spectrum(path, result) for path, result, _ in runs]
         rows = [_row(result, found) for (_, result, _), found in zip(runs, spectra, strict=True)]
-        content = {"format": COMPARISON_FORMAT, "case": runs[0][1]["case"], "runs": rows}
+        for row, score in zip(rows, scores or (), strict=scores is not None):
+            row["scores"] = score
+        content: dict[str, Any] = {"format": COMPARISON_FORMAT, "case": runs[0][1]["case"], "runs": rows}
+        if refused:
+            content["refused"] = list(refused)
         ledger.published(folder.write("comparison.json", to_json(content)))
         ledger.published(folder.write("comparison.png", _drawn(rows, spectra)))
     return content
@@ -174,8 +186,11 @@ def _drawn(rows: Sequence[dict[str, Any]], spectra: Sequence[Spectrum | None]) -
             panel.set_visible(False)
         for panel, row, found in zip(panels, rows, spectra, strict=False):
             p_value = "" if row["p_value"] is None else f", p = {row['p_value']:.1g}"
+            methods = f"{row['motion_estimator']}, {row['signal_combiner']}"
+            named = row["motion_estimator"] in row["run"]  # as the runs of a matrix are
+            run = textwrap.shorten(row["run"] if named else f"{row['run']}: {methods}", _TITLE, placeholder="…")
             panel.set_title(
-                f"{row['run']}: {row['motion_estimator']}, {row['signal_combiner']}: {row['verdict']}{p_value}",
+                f"{run[:_TITLE]}: {row['verdict']}{p_value}",
                 fontsize=8.5,
                 loc="left",
                 parse_math=False,
