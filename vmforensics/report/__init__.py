@@ -1,5 +1,6 @@
-"""The report: one self-contained page that says what was done, what was found, and what it doesn't say."""
+"""The report: what an analyst signs, a court reads and an opponent checks, as one page, a PDF and numbers."""
 
-from vmforensics.report.page import render_report
+from vmforensics.report.content import Subject
+from vmforensics.report.page import Report, compose, render_report
 
-__all__ = ["render_report"]
+__all__ = ["Report", "Subject", "compose", "render_report"]

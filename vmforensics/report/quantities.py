@@ -65,6 +65,8 @@ def measured(value: float | None, uncertainty: float | None, unit: str) -> str:
     --------
     >>> measured(7.6e-05, 2e-07, "s"), measured(7.6e-05, None, "s")
     ('(76.00 ± 0.20)\xa0µs', '76\xa0µs, uncertainty not stated')
+    >>> measured(0.93, 0.02, "1")
+    '(0.930 ± 0.020)'
     """
     if value is None:
         return NOT_STATED
@@ -73,7 +75,8 @@ def measured(value: float | None, uncertainty: float | None, unit: str) -> str:
     factor, unit = _prefix(value, unit)
     value, uncertainty = value / factor, uncertainty / factor
     decimals = max(0, 1 - math.floor(math.log10(uncertainty)))
-    return f"({value:.{decimals}f} ± {uncertainty:.{decimals}f}){NO_BREAK}{unit}"
+    written = f"({value:.{decimals}f} ± {uncertainty:.{decimals}f})"
+    return f"{written}{NO_BREAK}{unit}" if unit != "1" else written
 
 
 def percentage(share: float | None, digits: int = 3) -> str:

@@ -17,7 +17,15 @@ from vmforensics.report.quantities import NARROW_NO_BREAK, NO_BREAK, NOT_STATED
 _LONGEST = 2000  # characters of one text
 _MOST_ITEMS = 100  # of one mapping or list
 _SPACES = frozenset({NO_BREAK, NARROW_NO_BREAK})  # not printable in Python's eyes, but hide nothing
-_WORDS = {True: "yes", False: "no"}
+WORDS = {
+    "yes": "yes",
+    "no": "no",
+    "none": "none",
+    "empty": "empty",
+    "not_stated": NOT_STATED,
+    "more": "… {count} more in result.json",
+}
+"""What stands for values that are no text themselves, in English."""
 
 
 def visible(value: object) -> object:
@@ -42,7 +50,7 @@ def visible(value: object) -> object:
     return shown
 
 
-def fact(value: Any) -> list[str]:
+def fact(value: Any, words: Mapping[str, str] = WORDS) -> list[str]:
     """A JSON value as short lines: one for a plain value, one an item for a mapping, JSON for what lies deeper.
 
     Examples
@@ -53,12 +61,12 @@ def fact(value: Any) -> list[str]:
     ['encoder: Lavf', 'nested: {"a": [1]}']
     """
     if isinstance(value, Mapping):
-        lines = [f"{key}: {_plain(item)}" for key, item in list(value.items())[:_MOST_ITEMS]]
-        return _with_rest(lines, len(value)) or ["none"]
+        lines = [f"{key}: {_plain(item, words)}" for key, item in list(value.items())[:_MOST_ITEMS]]
+        return _with_rest(lines, len(value), words) or [words["none"]]
     if isinstance(value, Sequence) and not isinstance(value, str):
-        items = _with_rest([_plain(item) for item in value[:_MOST_ITEMS]], len(value))
-        return [", ".join(items) or "none"]
-    return [_plain(value)]
+        items = _with_rest([_plain(item, words) for item in value[:_MOST_ITEMS]], len(value), words)
+        return [", ".join(items) or words["none"]]
+    return [_plain(value, words)]
 
 
 def label(key: str) -> str:
@@ -72,19 +80,19 @@ def label(key: str) -> str:
     return key.replace("_", " ")
 
 
-def _plain(value: Any) -> str:
+def _plain(value: Any, words: Mapping[str, str]) -> str:
     if isinstance(value, bool):
-        return _WORDS[value]
+        return words["yes" if value else "no"]
     if value is None:
-        return NOT_STATED
+        return words["not_stated"]
     if value == "":
-        return "empty"
+        return words["empty"]
     return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
 
 
-def _with_rest(lines: list[str], total: int) -> list[str]:
+def _with_rest(lines: list[str], total: int, words: Mapping[str, str]) -> list[str]:
     """The lines, and how many more there are."""
-    return [*lines, f"… {total - len(lines)} more in result.json"] if total > len(lines) else lines
+    return [*lines, words["more"].format(count=total - len(lines))] if total > len(lines) else lines
 
 
 def _written_out(character: str) -> str:
