@@ -25,5 +25,8 @@ def vmforensics_motion_estimators() -> list[type[MotionEstimator]]:
 def vmforensics_signal_combiners() -> list[type[SignalCombiner]]:
     """From many channels to one signal."""
     from vmforensics_global_shutter.aligned_sum import AlignedSum
+    from vmforensics_global_shutter.inverse_variance import InverseVariance
+    from vmforensics_global_shutter.principal_component import PrincipalComponent
+    from vmforensics_global_shutter.shared_signal import SharedSignal
 
-    return [AlignedSum]
+    return [AlignedSum, SharedSignal, InverseVariance, PrincipalComponent]

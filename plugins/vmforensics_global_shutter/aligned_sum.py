@@ -16,12 +16,10 @@ from numpy.typing import NDArray
 from pydantic import Field
 
 from vmforensics.data import Motion, Signal
-from vmforensics.errors import StageError
 from vmforensics.stages import SignalCombiner, StageParams
 from vmforensics.units import Seconds
+from vmforensics_global_shutter.frame_grid import as_signal, on_frame_grid
 
-_ON_GRID = 1e-3  # of a frame; times this close to a constant rate cost no signal (-50 dB at half the frame rate)
-_NEAR = 0.75  # of a frame; farther from any frame, an interpolated sample wasn't observed
 _WORTHWHILE = 0.01  # of the best channel's information; a channel with less isn't worth a lag
 _FALSE_LAGS = 1e-3  # probability that noise alone shifts any channel of a clip
 
@@ -59,81 +57,11 @@ class AlignedSum(SignalCombiner):
         StageError
             The rows have different instants (a rolling shutter), or nothing was observed.
         """
-        if not motion.observed.any():
-            raise StageError("aligned-sum: no frame was observed", hint="choose another region")
-        if np.ptp(motion.row_offsets) > 0:
-            raise StageError(
-                "aligned-sum takes one instant a frame; these rows were exposed one after another",
-                hint="choose a combiner for rolling shutters, see: vmforensics plugins list",
-            )
-        grid = _on_uniform_grid(_one_row(motion))
+        grid = on_frame_grid(motion, self.name)
         steady, _ = grid.steadied()
         axis = steady.principal_axis()
         aligned = _aligned(grid, _lags(steady, axis, math.floor(self.params.max_lag * grid.frame_rate + 1e-9)))
-        displacement, information = aligned.along(axis)
-        seen = information[:, 0] > 0
-        if not seen.any():
-            raise StageError("aligned-sum: no channel carries information", hint="choose another region")
-        where = np.arange(len(seen))
-        samples = np.interp(where, where[seen], displacement[seen, 0])
-        # A filled-in sample is known no better than the signal varies.
-        spread = max(float(np.std(displacement[seen, 0])), float(np.sqrt(1 / information[seen, 0].min())))
-        return Signal(
-            samples=samples,
-            rate=grid.frame_rate,
-            start=float(grid.frame_times[0] + grid.row_offsets[0]),
-            observed=seen,
-            sigma=np.where(seen, 1 / np.sqrt(np.where(seen, information[:, 0], 1.0)), spread),
-            axis=axis,
-            quantity=motion.quantity,
-            warnings=aligned.warnings,
-        )
-
-
-def _one_row(motion: Motion) -> Motion:
-    """Rows that share an instant, averaged by their information into one."""
-    if motion.displacement.shape[1] == 1:
-        return motion
-    weight = motion.precision.astype(np.float64) * motion.observed[:, :, None, None]
-    total = weight.sum(axis=1, keepdims=True)
-    moment = (weight @ motion.displacement[..., None]).sum(axis=1, keepdims=True)
-    displacement = np.linalg.pinv(total, rcond=1e-9, hermitian=True) @ moment
-    return replace(
-        motion,
-        displacement=displacement[..., 0].astype(np.float32),
-        precision=total.astype(np.float32),
-        observed=np.asarray(motion.observed.any(axis=1, keepdims=True)),
-        row_offsets=motion.row_offsets[:1],
-    )
-
-
-def _on_uniform_grid(motion: Motion) -> Motion:
-    """The same motion with frames at the constant frame rate, unobserved where there was none."""
-    position = (motion.frame_times - motion.frame_times[0]) * motion.frame_rate
-    slot = np.rint(position).astype(np.int64)
-    constant = bool(np.abs(position - slot).max() <= _ON_GRID and np.all(np.diff(slot) > 0))
-    size = int(position[-1] + _ON_GRID) + 1
-    grid = np.arange(size)
-    seen = np.flatnonzero(motion.observed[:, 0])
-    nearest = seen[np.searchsorted((position[seen][1:] + position[seen][:-1]) / 2, grid)]
-    displacement = motion.displacement[nearest]
-    if not constant and len(seen) > 1:
-        from scipy.interpolate import CubicSpline
-
-        displacement = CubicSpline(position[seen], motion.displacement[seen])(grid).astype(np.float32)
-    observed = np.asarray(np.abs(position[nearest] - grid) <= (_ON_GRID if constant else _NEAR))
-    spline = (
-        f"frame times vary: brought to a constant {motion.frame_rate:.6g} Hz by cubic spline interpolation, "
-        f"inaccurate above {motion.frame_rate / 4:.0f} Hz"
-    )
-    return replace(
-        motion,
-        displacement=np.where(observed[:, None, None], displacement, np.float32(0)),
-        precision=motion.precision if len(motion.precision) == 1 else motion.precision[nearest],
-        observed=observed[:, None],
-        frame_times=motion.frame_times[0] + grid / motion.frame_rate,
-        warnings=motion.warnings if constant else (*motion.warnings, spline),
-    )
+        return as_signal(aligned, axis, self.name)
 
 
 def _aligned(motion: Motion, lags: NDArray[np.int64]) -> Motion:

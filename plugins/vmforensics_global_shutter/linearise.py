@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
-from vmforensics.data import Channel
+from vmforensics.data import Channel, Region
 from vmforensics_global_shutter.functionals import Functionals
 from vmforensics_global_shutter.still import View
 
@@ -45,9 +46,27 @@ class Linearisation:
             0 along what the channels don't show.
         """
         own = [i for i, c in enumerate(self.channels) if half is None or c.half == half]
+        return np.asarray(readings[:, own] @ self.locator(own).T)
+
+    def locator(self, own: Sequence[int]) -> NDArray[np.float64]:
+        """What the readings of some channels contribute to their common displacement [shape=(2, channels), float64]."""
         response = np.array([self.channels[i].response for i in own]).reshape(-1, 2)
         gain = response.T @ self.precision[np.ix_(own, own)]
-        return np.asarray(readings[:, own] @ (np.linalg.pinv(gain @ response, rcond=1e-3, hermitian=True) @ gain).T)
+        return np.asarray(np.linalg.pinv(gain @ response, rcond=1e-3, hermitian=True) @ gain)
+
+    def certain_places(self, sigma: float) -> list[list[int]]:
+        """The channels of each place (`Channel.place`) whose displacement is known to some px in both directions."""
+        places: dict[Region, list[int]] = {}
+        for i, channel in enumerate(self.channels):
+            if channel.place is not None:
+                places.setdefault(channel.place, []).append(i)
+        certain = []
+        for own in places.values():
+            response = np.array([self.channels[i].response for i in own])
+            information = response.T @ self.precision[np.ix_(own, own)] @ response
+            if np.linalg.eigvalsh(information)[0] > 1 / sigma**2:
+                certain.append(own)
+        return certain
 
 
 class Lineariser(Protocol):

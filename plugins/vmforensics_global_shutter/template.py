@@ -6,6 +6,7 @@ import functools
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
@@ -33,7 +34,9 @@ _REACH = 3  # px around such a pixel that are left out with it
 _FEW = 16  # frames
 _CHANGED = 20.0  # times the variance that noise alone has
 _UNLIKE = 0.1  # of the picture's own variance
-_SAMPLE = 50_000  # pixels
+_NEARBY = 32  # px; parts of the picture that may move apart
+_STEEP = 0.9  # quantile of the slopes from which on they tell motion
+_FARTHEST = 1.0  # px² between successive frames; what changes by more isn't moving but flickering
 _FAINT = 2e-4  # px² of motion that doesn't blur the picture
 _SHARPENINGS = 2  # steps of the fixed point; each gains the share that the blur takes
 
@@ -228,10 +231,7 @@ def _unreliable(
     """Pixels that show no light, or not the scene's."""
     variance = noise.variance(mean)
     strength = slopes[0] ** 2 + slopes[1] ** 2
-    some = slice(None, None, max(1, mean.size // _SAMPLE))
-    steep = strength.ravel()[some] >= np.quantile(strength.ravel()[some], 0.9)
-    beyond = np.median((temporal - variance).ravel()[some][steep])
-    moving = max(0.0, float(beyond)) / max(float(np.median(strength.ravel()[some][steep])), 1e-9)
+    moving = _local_motion(temporal - variance, strength)
     bad = temporal > _RESTLESS * (1 + 8 / np.sqrt(2 * pairs)) * (variance + 4 * moving * strength)
     if pairs >= _LEAST_PAIRS:
         bad |= (temporal < _QUIET * variance) & (variance > _NOISY)
@@ -243,3 +243,27 @@ def _unreliable(
     allowed = _SPIKE * full_scale + highest - lowest
     bad |= (mean > highest + allowed) | (mean < lowest - allowed)
     return np.asarray(bad)
+
+
+def _local_motion(beyond: NDArray[np.float64], strength: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Mean square motion between frames in each part of the picture, or a part beside it [shape=(rows, cols), px²].
+
+    Not everything moves alike: where one part vibrates, its pixels aren't restless.
+
+    Parameters
+    ----------
+    beyond, strength : ndarray [shape=(rows, cols), float64, DN² and DN²/px²]
+        Variance beyond that of noise, and the squared slope.
+    """
+    from scipy.ndimage import maximum_filter
+
+    edges = [np.unique([*range(0, max(1, size - _NEARBY // 2), _NEARBY), size]) for size in strength.shape]
+    moving = np.zeros((len(edges[0]) - 1, len(edges[1]) - 1))
+    for i, (top, bottom) in enumerate(pairwise(edges[0])):
+        for k, (left, right) in enumerate(pairwise(edges[1])):
+            slopes = strength[top:bottom, left:right]
+            steep = slopes >= np.quantile(slopes, _STEEP)
+            size = max(float(np.median(slopes[steep])), 1e-9)
+            moving[i, k] = np.median(beyond[top:bottom, left:right][steep]) / size
+    moving = maximum_filter(np.clip(moving, 0, _FARTHEST), size=3)
+    return np.asarray(np.repeat(np.repeat(moving, np.diff(edges[0]), axis=0), np.diff(edges[1]), axis=1))

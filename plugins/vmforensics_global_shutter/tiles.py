@@ -62,6 +62,20 @@ def grids(rows: int, cols: int) -> Iterator[tuple[Tile, ...]]:
     yield _grid(_edges(rows, down), _edges(cols, across))
 
 
+def grid_of(rows: int, cols: int, size: float) -> tuple[Tile, ...]:
+    """A region of some rows and columns (px) dealt into tiles of about a size (px), at least two of them.
+
+    Examples
+    --------
+    >>> [(tile.region.x, tile.region.width, tile.half) for tile in grid_of(24, 100, 48)]
+    [(0, 48, 0), (48, 52, 1)]
+    """
+    down, across = (max(1, round(length / size)) for length in (rows, cols))
+    if down * across < 2:
+        return list(grids(rows, cols))[-1]
+    return _grid(_edges(rows, down), _edges(cols, across))
+
+
 def _grid(down: list[int], across: list[int]) -> tuple[Tile, ...]:
     return tuple(
         Tile(Region(left, top, right - left, bottom - top), (i + k) % 2)

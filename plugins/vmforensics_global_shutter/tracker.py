@@ -22,12 +22,13 @@ LINEAR = 0.2
 
 _FIRST_ORDER = 0.02  # px; what moves less is read to first order
 _HIGHEST = 4  # order of the series beyond
+_PLACED = 0.02  # px; a tile whose place is known so well is straightened by it
 _ROUNDS = 8  # of looking for a frame's place
 _STRIDE = 1.0  # px that a round may correct it by
 _AT_ONCE = 8  # frames whose place is looked for
 _KEPT_PIXELS = 2**24  # of linearisations that are kept for a picture that comes back
 _DARKEST = 0.2  # of the still picture's contrast; a frame that shows less of it shows something else
-_LIGHT_STEP = 4  # every how-manieth row and column tells a frame's contrast
+_LIGHT_STEP = 2  # every how-manieth row and column tells a frame's contrast
 _LIGHT_KNOWN = 1e-3  # of the contrast, to which it must be known to be used
 
 
@@ -109,24 +110,57 @@ class Anchor:
     def straightened(self, readings: Readings) -> NDArray[np.float64]:
         """Displacement from this place [shape=(frames, channels), float64, px].
 
-        From the first-order readings is taken what they hold of higher orders at each half's own place, and in a
-        brighter frame, where the same motion makes larger differences, it reads the same.
+        From the first-order readings is taken what they hold of higher orders at each part's own place (a tile's, where
+        it is well known, for not everything moves alike; else its half's), and in a brighter frame, where the same
+        motion makes larger differences, it reads the same.
         """
         straight = readings.raw / readings.light
         moving = np.abs(readings.place).max(axis=1) > _FIRST_ORDER
+        certain, locators, part = self._parts
+        for own in certain:
+            moving |= np.abs(straight[:, own]).max(axis=1) > _FIRST_ORDER
         if not moving.any():
             return straight
         powers, terms, light_terms = self._series
         raw, light = readings.raw[moving], readings.light[moving]
-        for half in {c.half for c in self.linearisation.channels}:
-            own = [k for k, c in enumerate(self.linearisation.channels) if c.half == half]
-            better = straight[moving]
-            for _ in range(3):
-                x, y = self.linearisation.place(better, half).T
-                products = np.stack([x**i * y**j for i, j in powers], axis=1)
-                better = raw / (light - products @ light_terms[:, None]) - products @ terms
-            straight[np.ix_(moving, own)] = better[:, own]
+        half = np.array([-1 if c.half is None else c.half for c in self.linearisation.channels])
+        better = straight[moving]
+        for _ in range(3):
+            x, y = better @ locators[0], better @ locators[1]
+            beyond, dimmed = np.zeros_like(better), np.tile(light, (1, len(half)))
+            for (i, j), term, light_term in zip(powers, terms, light_terms, strict=True):
+                product = x**i * y**j
+                beyond += product[:, part] * term
+                dimmed -= product[:, half] * light_term
+            better = raw / dimmed - beyond
+        straight[moving] = better
         return straight
+
+    @cached_property
+    def _parts(self) -> tuple[list[list[int]], NDArray[np.float64], NDArray[np.intp]]:
+        """Parts of the picture that may move apart.
+
+        Returns
+        -------
+        certain : list of list of int
+            The channels of each tile whose place is well known.
+        locators : ndarray [shape=(2, channels, parts), float64]
+            What readings contribute to the displacement of half 0, half 1, of those tiles, and of the whole.
+        part : ndarray [shape=(channels,), int]
+            Which of these a channel is straightened by.
+        """
+        channels = self.linearisation.channels
+        certain = self.linearisation.certain_places(_PLACED)
+        halves = [[k for k, c in enumerate(channels) if c.half == half] for half in (0, 1)]
+        parts = [*halves, *certain, list(range(len(channels)))]
+        locators = np.zeros((2, len(channels), len(parts)))
+        part = np.array([-1 if c.half is None else c.half for c in channels], np.intp)
+        for number, own in enumerate(parts):
+            if own:
+                locators[:, own, number] = self.linearisation.locator(own)
+        for number, own in enumerate(certain, start=len(halves)):
+            part[own] = number
+        return certain, locators, part
 
 
 class Tracker:

@@ -13,7 +13,7 @@ from vmforensics.detection import detect
 from vmforensics.errors import RegionError, TooFewFrames
 from vmforensics.testing import Camera, Flicker, Simulation, StoredFrames, simulate
 from vmforensics_global_shutter.aligned_sum import AlignedSum
-from vmforensics_global_shutter.gradient import Gradient
+from vmforensics_global_shutter.gradient import Gradient, GradientParams
 
 X, Y = (1.0, 0.0), (0.0, 1.0)
 RATE = 2200.0
@@ -123,6 +123,14 @@ def test_tiles_say_where_they_are_and_only_those_that_move_do() -> None:
             assert gain == pytest.approx(1, abs=0.1)
         elif place.x > moving.x + moving.width + 2:
             assert gain == pytest.approx(0, abs=0.1)
+
+
+def test_tiles_have_the_size_that_is_asked_for() -> None:
+    frames = StoredFrames(clip(frames=40).frames, rate=RATE).sensor_frames()
+    for size, tiles in ((40.0, 12), (80.0, 4), (1000.0, 2)):
+        motion = Gradient(GradientParams(tile=size)).estimate(frames)
+        assert len({channel.place for channel in motion.channels}) == tiles
+        assert {channel.half for channel in motion.channels} == {0, 1}
 
 
 @pytest.mark.parametrize("trouble", ["hot", "letterbox", "saturated", "twinkling"])

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from vmforensics.errors import RegionError
-from vmforensics.testing import Camera, simulate
+from vmforensics.testing import Camera, Flicker, StoredFrames, simulate
 from vmforensics_global_shutter.local_phase import LocalPhase
 from vmforensics_global_shutter.local_phase_linear import LocalPhaseLinear, LocalPhaseLinearParams
 
@@ -36,6 +36,32 @@ def test_a_drifting_picture_is_followed() -> None:
     error = (path - path.mean(axis=0)) - (truth - truth.mean(axis=0))
     assert np.abs(error).max() < 0.02
     assert any("linearised anew" in warning for warning in motion.warnings)
+
+
+@pytest.mark.parametrize("trouble", ["hot", "letterbox", "saturated", "flicker"])
+def test_pixels_that_show_no_scene_and_changes_of_light_are_no_motion(trouble: str) -> None:
+    camera = Camera(width=160, height=120, fps=2200, frames=200, noise=(2.0, 0.0))
+    light = Flicker(frequency=100, depth=0.2) if trouble == "flicker" else None
+    dark, clip = (
+        simulate(camera, scene="natural", sound="chirp:100-900", rms_px=0.05, seed=4, flicker=f) for f in (None, light)
+    )
+    frames = clip.frames.copy()
+    generator = np.random.default_rng(5)
+    if trouble == "hot":
+        frames[:, generator.integers(5, 110, 40), generator.integers(5, 150, 40)] = 255
+    elif trouble == "letterbox":
+        frames[:, :20] = frames[:, -20:] = 16
+    elif trouble == "saturated":
+        frames = np.minimum(frames.astype(np.int64) + 255 - int(np.quantile(frames[0], 0.8)), 255).astype(np.uint8)
+    error = []
+    for pictures in (dark.frames, frames):
+        found = LocalPhaseLinear().estimate(StoredFrames(pictures, rate=2200.0).sensor_frames()).along((1.0, 0.0))[0]
+        truth = clip.truth.displacement[:, 0] - clip.truth.displacement.mean()
+        spoilt = found[:, 0] - found[:, 0].mean()
+        gain = float(spoilt @ truth / (truth @ truth))
+        assert gain == pytest.approx(1, abs=0.05)
+        error.append(float(np.std(spoilt - truth)))
+    assert error[1] < max(2 * error[0], 0.05 * 0.06)
 
 
 def test_a_region_too_small_for_the_scales_is_refused_or_warned_of() -> None:

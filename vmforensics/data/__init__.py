@@ -1,6 +1,7 @@
 """What travels between the stages, in journey order: evidence, frames, motion, signal, result."""
 
 from vmforensics.data.clock import Clock, TimingVerdict
+from vmforensics.data.codec import FrameCoding
 from vmforensics.data.evidence import Evidence
 from vmforensics.data.frames import FrameBlock, FrameStream, Luma, Region, SensorFrames
 from vmforensics.data.motion import Channel, Motion
@@ -9,6 +10,7 @@ from vmforensics.data.result import Detection, Recovery, Verdict
 from vmforensics.data.row_time import RowTime, RowTimeFit
 from vmforensics.data.shutter import ReadoutDirection, Shutter
 from vmforensics.data.signal import Signal
+from vmforensics.data.vibration import Vibration
 
 __all__ = [
     "BRIGHTNESS",
@@ -18,6 +20,7 @@ __all__ = [
     "Detection",
     "Evidence",
     "FrameBlock",
+    "FrameCoding",
     "FrameStream",
     "Luma",
     "Motion",
@@ -32,4 +35,5 @@ __all__ = [
     "Signal",
     "TimingVerdict",
     "Verdict",
+    "Vibration",
 ]

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vmforensics.data.clock import Clock
+from vmforensics.data.codec import FrameCoding
 from vmforensics.data.shutter import Shutter
 from vmforensics.errors import RegionError, TooFewFrames
 
@@ -31,11 +32,14 @@ class FrameBlock:
         The luma plane as decoded, never range-stretched.
     frame_types : tuple of str
         The codec's type of each frame ("I", "P", "B"), "" where the format has none.
+    coding : tuple of FrameCoding or None
+        How each frame was coded; None where nothing is known of it. Empty where nothing is known of any.
     """
 
     index: NDArray[np.int64]
     luma: Luma
     frame_types: tuple[str, ...] = ()
+    coding: tuple[FrameCoding | None, ...] = ()
 
     def __post_init__(self) -> None:
         if self.luma.ndim != 3 or len(self.index) != len(self.luma):
@@ -188,6 +192,31 @@ class SensorFrames:
         )
         return total - start - size if direction.reversed else start
 
+    def stored(self, place: Region, direction: tuple[float, float]) -> tuple[Region, tuple[float, float]]:
+        """A rectangle of the region and a direction, in readout order, as they are in the stored picture.
+
+        Parameters
+        ----------
+        place
+            x along the sensor row, y across rows, from the region's first.
+        direction
+            (along the row, across rows).
+
+        Returns
+        -------
+        Region
+            Of the whole stored picture.
+        (float, float)
+            (right, down).
+        """
+        r, order = self.rectangle, self.shutter.direction
+        (along, across), y = direction, place.y
+        if order.reversed:
+            across, y = -across, self.rows - place.y - place.height
+        if order.along_columns:
+            return Region(r.x + y, r.y + place.x, place.height, place.width), (across, along)
+        return Region(r.x + place.x, r.y + y, place.width, place.height), (along, across)
+
     def row_offsets(self) -> NDArray[np.float64]:
         """Middle of each row's exposure after the frame time [shape=(rows,), float64, s]."""
         return self.shutter.row_offsets(self.rows, self.first_row)
@@ -201,7 +230,7 @@ class SensorFrames:
                 luma = luma.transpose(0, 2, 1)
             if direction.reversed:
                 luma = luma[:, ::-1]
-            yield FrameBlock(block.index, luma, block.frame_types)
+            yield FrameBlock(block.index, luma, block.frame_types, block.coding)
 
     def mean(self) -> NDArray[np.float64]:
         """Temporal mean of the frames, the template that motion is measured against.

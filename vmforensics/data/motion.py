@@ -76,6 +76,9 @@ class Motion:
     path : ndarray [shape=(frames, 2), float64, px] or None
         Where a drifting picture stood in each frame; the estimator followed it and took it out of `displacement`. None
         where the picture stays in place.
+    codec_gain : float or None
+        Share of a small motion that the codec left in the decoded pixels, as estimated; 1 where it swallowed nothing,
+        None where that isn't known. `displacement` is true to scale where the estimator made up for it.
 
     Raises
     ------
@@ -95,6 +98,7 @@ class Motion:
     doubt: str = ""
     warnings: tuple[str, ...] = ()
     path: NDArray[np.float64] | None = None
+    codec_gain: float | None = None
 
     def __post_init__(self) -> None:
         if self.displacement.ndim != 3:

@@ -5,7 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from enum import StrEnum
 
+from vmforensics.data.frames import Luma
 from vmforensics.data.signal import Signal
+from vmforensics.data.vibration import Vibration
 
 
 class Verdict(StrEnum):
@@ -56,6 +58,12 @@ class Recovery:
         One line that names case, run and evidence, for pictures.
     notches : tuple of float, Hz
         Frequencies that the camera can't see (multiples of a rolling shutter's frame rate).
+    vibrations : tuple of Vibration
+        What each tile of the picture shares with the motion that was found; empty where it wasn't measured by tiles.
+    picture : ndarray [shape=(rows, cols), uint8 or uint16, digital numbers] or None
+        One frame as it is stored, to show them on.
+    full_scale : int, digital numbers
+        Largest code of its pixel format.
     """
 
     raw: Signal
@@ -63,3 +71,6 @@ class Recovery:
     detection: Detection
     title: str = ""
     notches: tuple[float, ...] = field(default=())
+    vibrations: tuple[Vibration, ...] = field(default=())
+    picture: Luma | None = None
+    full_scale: int = 255

@@ -1,0 +1,83 @@
+"""Finds which parts of the picture share a signal, and how they carry it: how much, which way, how late, which sign."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import ClassVar
+
+import numpy as np
+from pydantic import Field
+from threadpoolctl import threadpool_limits
+
+from vmforensics.data import Motion, Signal
+from vmforensics.stages import SignalCombiner, StageParams
+from vmforensics.units import Seconds
+from vmforensics_global_shutter.delays import advanced, found_delays, shifted
+from vmforensics_global_shutter.frame_grid import as_signal, on_frame_grid
+from vmforensics_global_shutter.misfit import misfits
+from vmforensics_global_shutter.mixing import mixed
+from vmforensics_global_shutter.whitened import Whitened
+
+
+class SharedSignalParams(StageParams):
+    """Parameters of `shared-signal`."""
+
+    max_lag: Seconds = Field(
+        default=5e-3,
+        ge=0,
+        le=0.1,
+        description="Largest delay of one part of the picture against another, in s; 0 never aligns",
+    )
+
+
+class SharedSignal(SignalCombiner):
+    """The strongest signal that several parts of the picture share, each weighed by what it carries of it.
+
+    Not everything in view vibrates, and what does may do so with other signs, directions and delays. Parts (tiles,
+    or whatever channels share no noise with one another) are sorted out by how their fast motion correlates; what a
+    part holds besides the signal counts as its noise. The level is that of the parts that vibrate most. Where no
+    shared signal stands out of noise, all channels count as they do in the maximum-likelihood sum.
+    """
+
+    name: ClassVar[str] = "shared-signal"
+    summary: ClassVar[str] = "Finds the tiles that share a signal, with delays and signs, and weighs them by it"
+    reference: ClassVar[str] = (
+        "Brennan 1959, doi:10.1109/JRPROC.1959.287136; Zhang, Cai & Wu 2022, doi:10.1214/21-AOS2074; "
+        "Knapp & Carter 1976, doi:10.1109/TASSP.1976.1162830"
+    )
+    Params: ClassVar[type[StageParams]] = SharedSignalParams
+    selects: ClassVar[bool] = True
+
+    def combine(self, motion: Motion) -> Signal:
+        """Combine channels into one signal at the frame rate.
+
+        Raises
+        ------
+        StageError
+            The rows have different instants (a rolling shutter), or nothing was observed.
+        """
+        with threadpool_limits(limits=1, user_api="blas"):  # products this small are slower on several threads
+            return self._combined(on_frame_grid(motion, self.name))
+
+    def _combined(self, grid: Motion) -> Signal:
+        whitened = Whitened.of(grid)
+        if len(whitened.groups) < 2:
+            return _of_all(grid, self.name)
+        shares, lags = found_delays(whitened, self.params.max_lag * grid.frame_rate)
+        if not shares.clear:
+            return _of_all(grid, self.name)
+        gains = whitened.gains(shares.loads)
+        misfit, late, errors = np.ones(len(gains)), np.zeros(len(gains)), np.zeros(len(gains))
+        for group, lag, excess in zip(
+            whitened.groups, lags, misfits(advanced(whitened, lags), shares.loads), strict=True
+        ):
+            own = whitened.turn[:, group].any(axis=1)
+            late[own], misfit[own], errors[own] = lag, excess, shares.errors[group[0]]
+        precision = (grid.precision / np.sqrt(np.outer(misfit, misfit))).astype(np.float32)
+        mixture, axis = mixed(shifted(replace(grid, precision=precision), late), gains, errors)
+        return as_signal(mixture, axis, self.name)
+
+
+def _of_all(grid: Motion, name: str) -> Signal:
+    """The maximum-likelihood sum of all channels."""
+    return as_signal(grid, grid.steadied()[0].principal_axis(), name)

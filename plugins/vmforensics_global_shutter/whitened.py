@@ -1,0 +1,100 @@
+"""Channels made comparable: fast motion only, in units of the noise, sorted into groups that share no noise."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from vmforensics.data import Channel, Motion
+
+_LOWEST = 20.0  # Hz; slower motion (a sway, a hand) tells nothing of who vibrates
+_ORDER = 4
+_APART = 0.01  # correlation of two channels' noise, up to which they count as independent
+_NOTHING = 1e-6  # of the largest information in a group: as good as none
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Whitened:
+    """The fast motion in every channel, as components with independent noise of variance 1.
+
+    Parameters
+    ----------
+    components : ndarray [shape=(frames, components), float32, 1]
+        Motion above 20 Hz; what wasn't observed is interpolated.
+    group : ndarray [shape=(components,), int64]
+        Which group of channels a component belongs to. Channels that share noise or a place are in one.
+    turn : ndarray [shape=(channels, components), float64, 1/px]
+        components = displacement @ turn.
+    covariance : ndarray [shape=(channels, channels), float64, px²]
+        Of the channels' noise.
+    """
+
+    components: NDArray[np.float32]
+    group: NDArray[np.int64]
+    turn: NDArray[np.float64]
+    covariance: NDArray[np.float64]
+
+    @classmethod
+    def of(cls, grid: Motion) -> Whitened:
+        """The components of a motion on the frames' grid."""
+        precision = grid.precision.mean(axis=(0, 1), dtype=np.float64)
+        labels = _groups(precision, grid.channels)
+        turns, group = [], []
+        for label in range(labels.max(initial=-1) + 1):
+            own = np.flatnonzero(labels == label)
+            values, vectors = np.linalg.eigh(precision[np.ix_(own, own)])
+            known = values > _NOTHING * values[-1]
+            turn = np.zeros((len(labels), int(known.sum())))
+            turn[own] = vectors[:, known] * np.sqrt(values[known])
+            turns.append(turn)
+            group += [label] * turn.shape[1]
+        turn = np.concatenate(turns, axis=1) if turns else np.zeros((len(labels), 0))
+        fast, share = _fast(grid)
+        covariance = np.linalg.pinv(precision, rcond=_NOTHING, hermitian=True)
+        return cls((fast @ (turn / np.sqrt(share))).astype(np.float32), np.array(group, np.int64), turn, covariance)
+
+    @property
+    def groups(self) -> list[NDArray[np.int64]]:
+        """The components of each group."""
+        return [np.flatnonzero(self.group == g) for g in range(self.group.max(initial=-1) + 1)]
+
+    def gains(self, loads: NDArray[np.float64]) -> NDArray[np.float64]:
+        """What channels read of a signal that components carry with the given loads [shape=(channels,), float64]."""
+        return np.asarray(self.covariance @ self.turn @ loads)
+
+
+def _groups(precision: NDArray[np.float64], channels: tuple[Channel, ...]) -> NDArray[np.int64]:
+    """Which group each channel belongs to [shape=(channels,), int64]; -1 for one without information."""
+    from scipy.sparse.csgraph import connected_components
+
+    strength = np.sqrt(np.diag(precision))
+    known = strength > 0
+    scale = np.where(known, strength, 1.0)
+    joined = np.abs(precision) > _APART * np.outer(scale, scale)
+    joined |= np.array([[a.place is not None and a.place == b.place for b in channels] for a in channels])
+    _, labels = connected_components(joined[np.ix_(known, known)], directed=False)
+    result = np.full(len(precision), -1, np.int64)
+    result[known] = labels
+    return result
+
+
+def _fast(grid: Motion) -> tuple[NDArray[np.float64], float]:
+    """Motion above 20 Hz [shape=(frames, channels), float64, px], and the share of white noise that it keeps."""
+    from scipy.signal import butter, sosfiltfilt
+
+    seen = grid.observed[:, 0]
+    values = grid.displacement[:, 0].astype(np.float64)
+    if not seen.all():
+        where = np.arange(len(seen))
+        values = np.stack([np.interp(where, where[seen], v[seen]) for v in values.T], axis=1)
+    values -= values.mean(axis=0)
+    top = grid.frame_rate / 2
+    period = int(np.ceil(3 * grid.frame_rate / _LOWEST))
+    if top <= 2 * _LOWEST or len(values) < 8:
+        return values, 1.0
+    filtered = sosfiltfilt(
+        butter(_ORDER, _LOWEST / top, "highpass", output="sos"), values, axis=0, padlen=min(period, len(values) - 2)
+    )
+    return np.asarray(filtered), 1 - _LOWEST / top
