@@ -260,3 +260,28 @@ def test_frames_taken_unevenly_are_doubtful_by_what_rounding_leaves_over(jitter:
     assert clock.verdict is TimingVerdict.ROUNDED
     assert (clock.doubtful_by > 5.5e-4) == doubtful
     assert clock.doubtful_by == (clock.residual if doubtful else 0.0)
+
+
+class TestTooSlow:
+    """Less than one frame a second shows no sound, and its gaps would be filled with guesses."""
+
+    def test_a_pause_is_named_with_its_place(self) -> None:
+        stamps = np.arange(100) / 25.0
+        stamps[60:] += 3600
+        with pytest.raises(
+            TimingError, match=r"after frame 59 \(counted from 0\) the time stamps pause for 3600\.04 s"
+        ):
+            judge_clock(stamps, resolution=1e-3)
+
+    def test_short_pauses_are_kept(self) -> None:
+        stamps = np.arange(100) / 25.0
+        stamps[60:] += 7.013
+        clock = judge_clock(stamps, resolution=1e-4)
+        assert clock.verdict is TimingVerdict.VARIABLE
+        assert clock.times[60] - clock.times[59] == pytest.approx(7.053)
+
+    def test_time_lapse_is_refused_unless_the_user_knows_better(self) -> None:
+        stamps = np.arange(20) * 5.0
+        with pytest.raises(TimingError, match=r"0\.2 frames/s .* show no sound"):
+            judge_clock(stamps, resolution=1e-3)
+        assert judge_clock(stamps, resolution=1e-3, capture_fps=1000).rate == 1000

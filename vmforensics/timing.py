@@ -26,6 +26,9 @@ _TIGHT = 0.55
 _MILLISECOND = 1e-3
 """Rounding that stamps keep when a Matroska or RTMP recording is rewrapped with a finer time base."""
 
+_SLOWEST = 1.0
+"""Mean frame rate, Hz, below which frames show no sound, and the time between them is mostly unobserved."""
+
 _STANDARD_RATES = tuple(
     Fraction(base * 1000, divisor)
     for base in (12, 15, 24, 25, 30, 48, 50, 60, 90, 100, 120, 240)
@@ -85,7 +88,8 @@ def judge_clock(
     Raises
     ------
     TimingError
-        There is neither a usable stamp nor a rate to go by, or a rate isn't a positive number.
+        There is neither a usable stamp nor a rate to go by, a rate isn't a positive number, or there is less than one
+        frame a second.
 
     Examples
     --------
@@ -97,6 +101,31 @@ def judge_clock(
     stamps = np.asarray(stamps, dtype=np.float64)
     if capture_fps is not None and not (math.isfinite(capture_fps) and capture_fps > 0):
         raise TimingError(f"the capture rate is {capture_fps} Hz; it must be a positive number")
+    clock = _judged(stamps, resolution, declared_rate, capture_fps)
+    if clock.rate < _SLOWEST and len(stamps) > 1:
+        raise _too_slow(clock)
+    return clock
+
+
+def _too_slow(clock: Clock) -> TimingError:
+    """The error for a clip with less than one frame a second: a pause in it, or a recording in steps."""
+    steps = np.diff(clock.times)
+    longest, usual = int(np.argmax(steps)), float(np.median(steps))
+    told = f"{clock.rate:.3g} frames/s on average ({clock.basis})"
+    if usual * _SLOWEST < 1:
+        return TimingError(
+            f"{told}: after frame {longest} (counted from 0) the time stamps pause for {steps[longest]:.6g} s, while "
+            f"frames usually follow one another in {usual:.3g} s",
+            hint="cut a copy at the pause, and analyse each part; where the stamps are wrong, give --capture-fps",
+        )
+    hint = "high-speed footage: give --capture-fps; a recording in steps (time-lapse) holds no sound"
+    return TimingError(f"{told} show no sound", hint=hint)
+
+
+def _judged(
+    stamps: NDArray[np.float64], resolution: float, declared_rate: float | None, capture_fps: float | None
+) -> Clock:
+    """The clock, however slow; see `judge_clock`."""
     usable = declared_rate is not None and math.isfinite(declared_rate) and declared_rate > 0
     declared_rate = float(declared_rate) if declared_rate is not None and usable else None
     known = np.flatnonzero(~np.isnan(stamps))

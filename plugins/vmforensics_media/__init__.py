@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from vmforensics.hookspecs import hookimpl
 from vmforensics.stages import Exporter, FrameSource
 
@@ -22,6 +24,15 @@ def vmforensics_exporters() -> list[type[Exporter]]:
     """Sound, picture and numbers."""
     from vmforensics_media.arrays import Arrays
     from vmforensics_media.spectrogram import Spectrogram
+    from vmforensics_media.vibration_map import VibrationMap
     from vmforensics_media.wav import Wav
 
-    return [Wav, Spectrogram, Arrays]
+    return [Wav, Spectrogram, Arrays, VibrationMap]
+
+
+@hookimpl
+def vmforensics_libraries() -> dict[str, Any]:
+    """The build of FFmpeg that PyAV brings."""
+    from vmforensics_media.ffmpeg import ffmpeg_build
+
+    return {"ffmpeg": ffmpeg_build()}

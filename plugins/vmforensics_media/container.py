@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from itertools import islice
 from pathlib import Path
 
 import av
@@ -14,13 +13,11 @@ from av.stream import Disposition
 from av.video.stream import VideoStream
 
 from vmforensics.errors import EvidenceMissing, EvidenceUnreadable, NoVideo
+from vmforensics_media.blocks import MOST_PIXELS
 from vmforensics_media.decoder_log import DAMAGE, DecoderLog
 
 _FOREIGN = {"hls", "concat", "dash", "sdp", "imf", "rtsp", "tty", "bin", "xbin", "adf", "idf", "vapoursynth"}
 """FFmpeg formats that are no recordings: lists that point to other files, and text drawn as pictures."""
-
-_SILENT = {"magicyuv", "mpeg4", "prores"}
-"""Decoders that don't always complain of damage which parallel decoding of frames conceals at random."""
 
 _NO_TIMESTAMPS = 0x80  # FFmpeg's AVFMT_NOTIMESTAMPS
 
@@ -46,17 +43,30 @@ class OpenVideo:
         """Whether the format stores any; for a bare stream FFmpeg makes them up."""
         return not self.container.format.flags & _NO_TIMESTAMPS
 
+    @property
+    def predicts(self) -> bool:
+        """Whether the codec makes a frame from earlier ones, so that damage lives on in those that follow."""
+        return not self.stream.codec_context.codec.intra_only
+
     def packets(self) -> Iterator[Packet[VideoStream]]:
-        """All packets, and an empty one that flushes the decoder; a damaged file ends early, with a complaint."""
+        """All packets, and an empty one that flushes the decoder; a damaged file ends early, with a complaint.
+
+        A packet's `opaque` is its ordinal among those that hold a frame to be shown, and None for others; the frame
+        that is decoded from it carries the same.
+        """
         packets = self.container.demux(self.stream)
+        ordinal = 0
         while True:
             try:
                 packet = next(packets, None)
             except (OSError, *DAMAGE) as error:
-                self.log.note(f"reading stopped early: {_reason(error)}")
+                self.log.fail(f"reading stopped early: {_reason(error)}")
                 return
             if packet is None:
                 return
+            if packet.size and not packet.is_discard:
+                packet.opaque = ordinal
+                ordinal += 1
             yield packet
 
     def decode(self, packet: Packet[VideoStream]) -> list[VideoFrame]:
@@ -66,27 +76,31 @@ class OpenVideo:
         except EOFError:
             return []
         except DAMAGE as error:
-            self.log.note(f"a frame can't be decoded: {_reason(error)}", source=self.stream.codec_context.name)
+            self.log.fail(f"a frame can't be decoded: {_reason(error)}", source=self.stream.codec_context.name)
             return []
-
-    def frames(self) -> Iterator[VideoFrame]:
-        """All frames that can be decoded, in presentation order."""
-        for packet in self.packets():
-            yield from self.decode(packet)
 
 
 @contextmanager
-def opened(path: Path, log: DecoderLog) -> Iterator[OpenVideo]:
-    """Open a file's best video stream for reading, and close it whatever happens.
+def opened(path: Path, log: DecoderLog, *, number: int | None = None) -> Iterator[OpenVideo]:
+    """Open one video stream of a file for reading, and close it whatever happens.
+
+    Parameters
+    ----------
+    path
+        The file.
+    log
+        Hears FFmpeg for as long as the file is open.
+    number
+        The stream, as FFmpeg counts a file's streams; None takes the one that FFmpeg thinks best.
 
     Raises
     ------
     EvidenceMissing
         The file isn't there, or may not be read.
     EvidenceUnreadable
-        FFmpeg can't open it, has no decoder for it, or it is no recording.
+        FFmpeg can't open it, has no decoder for it, it is no recording, or its pictures are too large.
     NoVideo
-        It holds no moving picture.
+        It holds no moving picture, or none of that number.
     """
     with log.listening():
         try:
@@ -104,7 +118,9 @@ def opened(path: Path, log: DecoderLog) -> Iterator[OpenVideo]:
             ) from error
         stream: VideoStream | None = None
         try:
-            stream = _video_stream(container, path)
+            stream = _video_stream(container, path, number)
+            stream.codec_context.options = {"max_pixels": str(MOST_PIXELS), "export_side_data": "venc_params"}
+            stream.codec_context.copy_opaque = True
             yield OpenVideo(container, stream, log)
         finally:
             if stream is not None:
@@ -112,36 +128,13 @@ def opened(path: Path, log: DecoderLog) -> Iterator[OpenVideo]:
             container.close()
 
 
-def frames_of(path: Path, log: DecoderLog) -> Iterator[VideoFrame]:
-    """Decode a file from its first frame on, to the same frames every time.
-
-    Frames are decoded in parallel as long as the decoder is content. Parallel threads conceal damage differently
-    from run to run, so that at the first complaint the file is decoded anew by one thread, which doesn't; what was
-    given out before it was sound, and is skipped.
-    """
-    given = 0
-    attempt = DecoderLog()
-    with opened(path, attempt) as video:
-        codec = video.stream.codec_context.name
-        before = attempt.heard_from(codec)  # while the file was probed
-        video.stream.thread_type = "SLICE" if codec in _SILENT else "AUTO"
-        for packet in video.packets():
-            frames = video.decode(packet)
-            if attempt.heard_from(codec) > before:
-                break
-            for frame in frames:
-                given += 1
-                yield frame
-        else:
-            log.absorb(attempt)
-            return
-    with opened(path, log) as video:
-        video.stream.codec_context.thread_count = 1
-        yield from islice(video.frames(), given, None)
+def moving_pictures(container: InputContainer) -> list[VideoStream]:
+    """A file's video streams; cover art in a sound file is none."""
+    return [s for s in container.streams.video if not s.disposition & Disposition.attached_pic]
 
 
-def _video_stream(container: InputContainer, path: Path) -> VideoStream:
-    """The stream to take: the best moving picture; cover art in a sound file is none."""
+def _video_stream(container: InputContainer, path: Path, number: int | None) -> VideoStream:
+    """The stream to take, checked."""
     name = container.format.name
     still = name.startswith("image2") or name.endswith("_pipe")
     if still or name in _FOREIGN:
@@ -149,14 +142,27 @@ def _video_stream(container: InputContainer, path: Path) -> VideoStream:
             f"{path}: it is {'a still picture' if still else 'no recording'} (FFmpeg reads it as {name})",
             hint="hand in the recording itself, or a folder of pictures for the source image-sequence",
         )
-    moving = [s for s in container.streams.video if not s.disposition & Disposition.attached_pic]
+    moving = moving_pictures(container)
     if not moving:
         held = ", ".join(sorted({s.type for s in container.streams})) or "no stream at all"
         raise NoVideo(f"{path}: it holds no moving picture, but {held}", hint="hand in a video file")
-    best = container.streams.best("video")
-    stream = next((s for s in moving if best is not None and s.index == best.index), moving[0])
+    if number is None:
+        best = container.streams.best("video")
+        number = best.index if best is not None else None
+    elif number not in (numbers := [s.index for s in moving]):
+        held = " and ".join(map(str, numbers))
+        raise NoVideo(
+            f"{path}: its stream {number} is no moving picture; {held} {'are' if len(numbers) > 1 else 'is'}",
+            hint="streams are counted from 0, over pictures and sound alike; `vmforensics info` lists them",
+        )
+    stream = next((s for s in moving if s.index == number), moving[0])
     if getattr(stream, "codec_context", None) is None:
         raise EvidenceUnreadable(f"{path}: FFmpeg has no decoder for its video stream")
+    if stream.width * stream.height > MOST_PIXELS:
+        raise EvidenceUnreadable(
+            f"{path}: its pictures claim {stream.width}x{stream.height} px; {MOST_PIXELS} pixels at most are read",
+            hint="is the file damaged?",
+        )
     return stream
 
 

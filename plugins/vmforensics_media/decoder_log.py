@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import re
 import threading
 from collections import Counter
 from collections.abc import Iterator
@@ -17,6 +18,9 @@ DAMAGE = (av.FFmpegError, ValueError, MemoryError, OverflowError, RuntimeError, 
 _SHOWN = 50  # distinct messages that are kept word for word
 _HELD = 1000  # distinct messages held before sorting, so that the ones shown don't depend on threads' order
 
+_HARMLESS = re.compile(r"mmco: unref short failure|unable to decode APP fields|Application has requested")
+"""Errors that FFmpeg reports of intact pictures, as many recorders write them."""
+
 _lock = threading.Lock()
 _listeners = 0
 
@@ -27,11 +31,12 @@ class DecoderLog(logging.Handler):
     Attributes
     ----------
     errors : int
-        Messages so far that were errors, not mere warnings.
+        Messages so far that tell of damage: FFmpeg's errors, not its warnings.
     """
 
     def __init__(self) -> None:
         super().__init__(logging.WARNING)
+        self._findings: list[str] = []
         self._messages: set[str] = set()
         self._more = 0
         self._heard: Counter[str] = Counter()
@@ -39,9 +44,20 @@ class DecoderLog(logging.Handler):
 
     def emit(self, record: logging.LogRecord) -> None:
         """Take a message of FFmpeg's."""
-        self.errors += record.levelno >= logging.ERROR
+        said = " ".join(record.getMessage().split())
+        self.errors += record.levelno >= logging.ERROR and not _HARMLESS.search(said)
         source = record.name.removeprefix("libav.")
-        self.note(f"{source}: {' '.join(record.getMessage().split())}", source=source)
+        self.note(f"{source}: {said}", source=source)
+
+    def find(self, finding: str) -> None:
+        """Keep a finding of our own; findings come before FFmpeg's messages."""
+        if finding not in self._findings:
+            self._findings.append(finding)
+
+    def fail(self, message: str, *, source: str = "") -> None:
+        """Count a message that tells of damage, and keep it unless it is there already."""
+        self.errors += 1
+        self.note(message, source=source)
 
     def note(self, message: str, *, source: str = "") -> None:
         """Count a message, and keep it unless it is there already."""
@@ -58,19 +74,22 @@ class DecoderLog(logging.Handler):
     def absorb(self, other: DecoderLog) -> None:
         """Take over another log's messages."""
         self.errors += other.errors
+        for finding in other._findings:
+            self.find(finding)
         for message in other._messages:
             self.note(message)
 
     def messages(self) -> list[str]:
-        """The distinct messages in alphabetic order: at most 50, and a line that counts the rest."""
+        """The findings, then the distinct messages in alphabetic order: at most 50, and a line that counts the rest."""
         found = sorted(self._messages)
         rest = len(found) - _SHOWN + self._more
-        return [*found[:_SHOWN], f"and {rest} other messages"] if rest > 0 else found
+        return [*self._findings, *found[:_SHOWN], *([f"and {rest} other messages"] if rest > 0 else [])]
 
-    def hint(self) -> str:
-        """The first messages as an error's hint."""
-        said = self.messages()
-        return f"FFmpeg says: {'; '.join(said[:3])}" if said else "is it a whole video file?"
+    def hint(self, advice: str = "") -> str:
+        """Advice, or what else there is to say, and the first messages, as an error's hint."""
+        said = sorted(self._messages)[:3]
+        told = [advice, *([f"FFmpeg says: {'; '.join(said)}"] if said else [])]
+        return "; ".join(filter(None, told)) or "is it a whole video file?"
 
     @contextmanager
     def listening(self) -> Iterator[None]:

@@ -7,8 +7,9 @@ from fractions import Fraction
 
 import av
 from av import VideoFrame
+from av.video.stream import VideoStream
 
-from vmforensics_media.container import OpenVideo
+from vmforensics_media.container import OpenVideo, moving_pictures
 
 _RANGES = {1: "limited", 2: "full"}
 _MATRICES = {0: "rgb", 1: "bt709", 2: "unspecified", 5: "bt470bg", 6: "smpte170m", 9: "bt2020"}  # ISO/IEC 23091-2
@@ -54,6 +55,7 @@ def facts_of(video: OpenVideo, frame: VideoFrame) -> dict[str, object]:
         "average_rate": _ratio(stream.average_rate),
         "guessed_rate": _ratio(stream.guessed_rate),
         "video_streams": len(container.streams.video),
+        "moving_pictures": [_described(s) for s in moving_pictures(container)],
         "audio_streams": len(container.streams.audio),
         "stream_taken": stream.index,
         "encoder": _text(encoder) if encoder else None,
@@ -64,6 +66,15 @@ def facts_of(video: OpenVideo, frame: VideoFrame) -> dict[str, object]:
             **{name: ".".join(map(str, av.library_versions[name])) for name in ("libavcodec", "libavformat")},
         },
     }
+
+
+def _described(stream: VideoStream) -> str:
+    """One of several video streams, so that somebody can choose."""
+    codec = getattr(stream, "codec_context", None)
+    if codec is None:
+        return f"stream {stream.index}: FFmpeg has no decoder for it"
+    frames = f", {stream.frames} frames" if stream.frames else ""
+    return f"stream {stream.index}: {codec.name} {stream.width}x{stream.height}{frames}"
 
 
 def declared_rate(video: OpenVideo, *, cut: bool) -> float | None:

@@ -29,6 +29,7 @@ _MAGIC = re.compile(rb"\x89PNG\r\n\x1a\n|\xff\xd8\xff|II\*\0|MM\0\*|BM.{4}\0{4}|
 _LAST_NUMBER = re.compile(r"^(?P<before>.*?)(?P<number>\d+)(?P<after>\D*)$")
 _MOST_HOLES = 10  # dropped frames per picture, above which the numbers are taken for something else (dates)
 _MOST_LISTED = 100
+_LOOKED_AT = 12  # pictures of a folder that are compared before anything else is asked for
 
 
 def is_picture(path: Path) -> bool:
@@ -71,7 +72,9 @@ class ImageSequence(FrameSource):
         EvidenceMissing
             The folder isn't there, or may not be read.
         EvidenceUnreadable
-            It holds no picture, is none, or the first can't be decoded.
+            It holds no picture, is none, or none can be decoded.
+        FrameSizeChanged
+            Its pictures aren't of one kind, as far as a few of them show.
         """
         return PictureFolder(evidence.path, pattern=self.params.pattern, rate=self.params.rate)
 
@@ -79,7 +82,7 @@ class ImageSequence(FrameSource):
 class PictureFolder(FrameStream):
     """The pictures of one folder, or one picture; see `FrameStream` for what it offers.
 
-    Dropped frames have a stamp, as undecodable ones do, but never come in a block.
+    Dropped frames have a stamp, as damaged pictures do, but never come in a block.
 
     Parameters
     ----------
@@ -92,7 +95,7 @@ class PictureFolder(FrameStream):
 
     Raises
     ------
-    EvidenceMissing, EvidenceUnreadable
+    EvidenceMissing, EvidenceUnreadable, FrameSizeChanged
         As `ImageSequence.open` says.
     """
 
@@ -109,11 +112,14 @@ class PictureFolder(FrameStream):
         self._slots, numbering = _numbered(names)
         missing = self._slots[-1] + 1 - len(names)
         if missing:
-            self._log.note(f"{missing} numbers are missing between {names[0]} and {names[-1]}: taken as dropped frames")
-        first = self._decode(self._pictures[0])
-        reader = self._reader(first)
+            self._log.find(f"{missing} numbers are missing between {names[0]} and {names[-1]}: taken as dropped frames")
+        first, place = self._first()
+        reader = self._reader(first, place)
         self._format = first.format.name
         self.height, self.width = first.height, first.width
+        for other in self._pictures[:: max(1, len(self._pictures) // _LOOKED_AT)]:
+            if (frame := self._decoded(other)) is not None:
+                self._check_alike(frame, other)
         self.full_scale = reader.full_scale
         self.declared_rate = rate
         self.stamp_resolution = 0.0
@@ -137,33 +143,62 @@ class PictureFolder(FrameStream):
         }
 
     def blocks(self) -> Iterator[FrameBlock]:
-        """Decode the pictures in order; see `FrameStream.blocks`."""
+        """Decode the pictures in order; see `FrameStream.blocks`.
+
+        Damaged ones don't come; which those are is among the complaints once the pass is complete.
+        """
         reader: LumaReader | None = None
         block: BlockBuilder | None = None
+        damaged: list[str] = []
         for slot, path in zip(self._slots, self._pictures, strict=True):
-            frame = self._decode(path)
-            if (frame.width, frame.height, frame.format.name) != (self.width, self.height, self._format):
-                raise FrameSizeChanged(
-                    f"{path}: it is {frame.width}x{frame.height} {frame.format.name}, the first picture "
-                    f"{self.width}x{self.height} {self._format}",
-                    hint="select pictures of one kind with the parameter pattern",
-                )
-            reader = reader or self._reader(frame)
+            frame = self._decoded(path)
+            if frame is None:
+                damaged.append(path.name)
+                continue
+            self._check_alike(frame, path)
+            reader = reader or self._reader(frame, path)
             block = block or BlockBuilder(self.height, self.width, reader)
             block.add(slot, frame)
             if block.full:
                 yield block.finished()
                 block = None
+        if damaged:
+            named = ", ".join(damaged[:_MOST_LISTED]) + (" ..." if len(damaged) > _MOST_LISTED else "")
+            self._log.find(f"{len(damaged)} damaged pictures, left out: {named}")
+        self.complaints = self._log.messages()
         if block is not None:
             yield block.finished()
 
-    def _reader(self, frame: VideoFrame) -> LumaReader:
+    def _first(self) -> tuple[VideoFrame, Path]:
+        """The first picture that can be decoded."""
+        reason: EvidenceUnreadable | None = None
+        for path in self._pictures:
+            try:
+                return self._decode(path), path
+            except EvidenceUnreadable as error:
+                reason = reason or error
+        raise reason or EvidenceUnreadable(f"{self._path}: it holds no picture")
+
+    def _check_alike(self, frame: VideoFrame, path: Path) -> None:
+        if (frame.width, frame.height, frame.format.name) != (self.width, self.height, self._format):
+            raise FrameSizeChanged(
+                f"{path}: it is {frame.width}x{frame.height} {frame.format.name}, the first picture "
+                f"{self.width}x{self.height} {self._format}: a clip's pictures are all of one kind",
+                hint="select them with the parameter pattern of the source image-sequence, or move the others away",
+            )
+
+    def _reader(self, frame: VideoFrame, path: Path) -> LumaReader:
         try:
             return LumaReader(frame.format)
         except ValueError as error:
-            raise EvidenceUnreadable(
-                f"{self._pictures[0]}: {error}", hint="convert a copy to 8 or 16 bit grey"
-            ) from error
+            raise EvidenceUnreadable(f"{path}: {error}", hint="convert a copy to 8 or 16 bit grey") from error
+
+    def _decoded(self, path: Path) -> VideoFrame | None:
+        """One picture, or None for a damaged one."""
+        try:
+            return self._decode(path)
+        except EvidenceUnreadable:
+            return None
 
     def _decode(self, path: Path) -> VideoFrame:
         """Decode one picture; one that FFmpeg finds an error in isn't taken, for it would show half a frame."""

@@ -18,8 +18,14 @@ from numpy.typing import NDArray
 from vmforensics.data import Luma
 
 _PACKED = {"yuyv422": (0, 2), "yvyu422": (0, 2), "uyvy422": (1, 2), "y210": (0, 2), "y212": (0, 2), "y216": (0, 2)}
-_PACKED |= {"ya8": (0, 2), "ya16": (0, 2), "ayuv64": (1, 4)}  # place of the first luma item, and step to the next
-_HIGH_ALIGNED = re.compile(r"[py][024]1[026]|.*msb")  # the code fills the upper bits of its 16
+_PACKED |= {"ya8": (0, 2), "ya16": (0, 2), "ayuv64": (1, 4), "ayuv": (1, 4), "uyva": (1, 4), "vyu444": (1, 3)}
+_PACKED |= {"vuya": (2, 4), "vuyx": (2, 4), "xv36": (1, 4), "xv48": (1, 4)}
+"""Place of the first luma item, and step to the next, in formats that hold luma and colour side by side."""
+
+_IN_WORDS = {"xv30": 10, "v30x": 12}
+"""First bit of the luma in formats that hold a pixel in 32 bits."""
+
+_HIGH_ALIGNED = re.compile(r"[py][024]1[026]|xv36|.*msb")  # the code fills the upper bits of its 16
 _WEIGHTS = (19595, 38470, 7471)  # ITU-R BT.601: 0.299, 0.587, 0.114, in 1/65536
 
 
@@ -53,6 +59,7 @@ class LumaReader:
         floating = re.search("f(16|32)$", name) is not None or self.bits > 16
         alone = components[0].plane == 0 and all(c.plane for c in components[1:])
         self._place, self._step = _PACKED.get(name, (0, 1))
+        self._first_bit = None if pixel_format.is_big_endian else _IN_WORDS.get(name)
         self._planar_rgb = ""
         if pixel_format.is_bayer:
             self.bits = 16 if name.endswith("16") else 8
@@ -61,7 +68,7 @@ class LumaReader:
         if pixel_format.is_rgb or pixel_format.has_palette:
             self._planar_rgb = "gbrp" if self.bits <= 8 else f"gbrp{self.bits}le"
             self.description = f"0.299 R + 0.587 G + 0.114 B (BT.601), full range, of {pixel_format.name}"
-        elif alone or name in _PACKED:
+        elif alone or name in _PACKED or self._first_bit is not None:
             self.description = f"luma as decoded, of {pixel_format.name}"
         else:
             raise ValueError(f"pixel format {pixel_format.name} isn't supported")
@@ -88,6 +95,10 @@ class LumaReader:
         """
         if self._planar_rgb:
             into[...] = self._from_rgb(self._reformatter.reformat(frame, format=self._planar_rgb))
+            return
+        if self._first_bit is not None:
+            words = _rows(frame.planes[0], np.dtype("u4").newbyteorder(self._stored.byteorder))[:, : frame.width]
+            into[...] = words >> self._first_bit & self.full_scale
             return
         plane = _rows(frame.planes[0], self._stored)[:, self._place :: self._step][:, : frame.width]
         if self._shift:

@@ -6,6 +6,7 @@ import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import BinaryIO
 from xml.etree import ElementTree
 
 import numpy as np
@@ -16,6 +17,7 @@ from vmforensics.data.evidence import COMPANIONS
 from vmforensics.data.frames import BLOCK_BYTES
 from vmforensics.errors import EvidenceMissing, EvidenceUnreadable
 from vmforensics.stages import FrameSource
+from vmforensics_media.ranges import in_ranges
 
 HEADERS = COMPANIONS[".mraw"]
 PICTURES = ".mraw"
@@ -85,7 +87,7 @@ class Photron(FrameSource):
         EvidenceMissing
             One of the two files isn't there, or may not be read.
         EvidenceUnreadable
-            The header can't be understood, contradicts the pictures' size, or tells of colour.
+            The header can't be understood, tells of fewer pictures than there are, or of colour.
         """
         return PhotronRecording(*_pair(evidence))
 
@@ -188,24 +190,30 @@ class PhotronRecording(FrameStream):
 
     def __init__(self, header: Path, pictures: Path) -> None:
         said = PhotronHeader.read(header)
-        size = said.frames * said.frame_bytes
         found = _size(pictures)
         if said.width * said.height * said.bits % 8:
             raise EvidenceUnreadable(f"{header}: pictures of {said.width}x{said.height} don't fill whole bytes")
-        if found != size:
-            what = "it is cut short" if found < size else "the header isn't this file's"
+        size = said.frames * said.frame_bytes
+        announced = f"{said.frames} pictures of {said.width}x{said.height} at {said.bits} bits, as {header.name} says"
+        if found > size or found < said.frame_bytes:
+            what = "the header isn't this file's" if found > size else "not one is whole"
             raise EvidenceUnreadable(
-                f"{pictures}: it holds {found} bytes; {said.frames} pictures of {said.width}x{said.height} at "
-                f"{said.bits} bits, as {header.name} says, are {size}: {what}",
+                f"{pictures}: it holds {found} bytes; {announced}, are {size}: {what}",
                 hint="fetch both files again from the original medium",
             )
         self._header, self._pictures = said, pictures
+        self._frames = found // said.frame_bytes
         self.height, self.width = said.height, said.width
         self.full_scale = said.full_scale
         self.declared_rate: float | None = said.rate / said.step
-        self.stamps = np.arange(said.frames) / self.declared_rate
+        self.stamps = np.arange(self._frames) / self.declared_rate
         self.stamp_resolution = 0.0
         self.complaints: list[str] = []
+        if self._frames < said.frames:
+            self.complaints.append(
+                f"{pictures.name} is cut short, or {header.name} isn't its header: it holds {self._frames} whole "
+                f"pictures, not {announced}"
+            )
         if said.step > 1:
             self.complaints.append(
                 f"one of {said.step} recorded frames was saved: {self.declared_rate:.6g} frames/s, not {said.rate:.6g}"
@@ -220,7 +228,8 @@ class PhotronRecording(FrameStream):
             "luma": f"codes as stored, {min(said.depth, said.bits)} bits{place}",
             "width": said.width,
             "height": said.height,
-            "frames": said.frames,
+            "frames": self._frames,
+            "frames_announced_by_header": said.frames,
             "recording_rate_hz": said.rate,
             "saved_every": said.step,
             "inter_coded": False,
@@ -228,27 +237,47 @@ class PhotronRecording(FrameStream):
         }
 
     def blocks(self) -> Iterator[FrameBlock]:
-        """Read the pictures in blocks; see `FrameStream.blocks`."""
+        """Read the pictures in blocks; see `FrameStream.blocks`.
+
+        A picture with a code that the sensor can't give is damaged and doesn't come; which those are is among the
+        complaints once the pass is complete.
+
+        Raises
+        ------
+        EvidenceMissing, EvidenceUnreadable
+            The file can't be read on, or half of the pictures or more hold impossible codes.
+        """
         said = self._header
-        unpack = _UNPACK[said.bits]
         size = max(1, BLOCK_BYTES // (2 * said.width * said.height))
+        damaged: list[int] = []
         try:
             with self._pictures.open("rb") as file:
-                for first in range(0, said.frames, size):
-                    count = min(size, said.frames - first)
-                    data = np.frombuffer(file.read(count * said.frame_bytes), np.uint8)
-                    if data.size != count * said.frame_bytes:
-                        raise EvidenceUnreadable(f"{self._pictures}: it became shorter while it was read")
-                    luma = unpack(data).reshape(count, said.height, said.width)
-                    if (largest := int(luma.max())) > said.full_scale:
-                        raise EvidenceUnreadable(
-                            f"{self._pictures}: a code of {largest} in the frames {first} to {first + count - 1}; "
-                            f"the header allows {said.full_scale} at most ({said.depth} bits in {said.bits})",
-                            hint="is it this recording's header?",
-                        )
-                    yield FrameBlock(np.arange(first, first + count), luma)
+                for first in range(0, self._frames, size):
+                    luma = self._read(file, min(size, self._frames - first))
+                    sound = luma.reshape(len(luma), -1).max(axis=1) <= said.full_scale
+                    damaged += (first + np.flatnonzero(~sound)).tolist()
+                    if sound.any():
+                        yield FrameBlock(first + np.flatnonzero(sound), luma if sound.all() else luma[sound])
         except OSError as error:
             raise EvidenceMissing(f"{self._pictures}: can't be read: {error.strerror}") from error
+        if not damaged:
+            return
+        told = (
+            f"{len(damaged)} pictures (counted from 0: {in_ranges(np.array(damaged))}) hold codes above "
+            f"{said.full_scale}, the most that {said.depth} bits in {said.bits} can be"
+        )
+        if 2 * len(damaged) >= self._frames:
+            raise EvidenceUnreadable(f"{self._pictures}: {told}", hint="is it this recording's header?")
+        if (told := f"{told}; they are left out") not in self.complaints:
+            self.complaints.append(told)
+
+    def _read(self, file: BinaryIO, count: int) -> Luma:
+        """The next pictures [shape=(count, rows, cols)]."""
+        said = self._header
+        data = np.frombuffer(file.read(count * said.frame_bytes), np.uint8)
+        if data.size != count * said.frame_bytes:
+            raise EvidenceUnreadable(f"{self._pictures}: it became shorter while it was read")
+        return _UNPACK[said.bits](data).reshape(count, said.height, said.width)
 
 
 class _Numbers:

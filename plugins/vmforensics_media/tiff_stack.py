@@ -17,6 +17,8 @@ from vmforensics.data.frames import BLOCK_BYTES
 from vmforensics.errors import EvidenceMissing, EvidenceUnreadable, FrameSizeChanged, VmforensicsError
 from vmforensics.stages import FrameSource, StageParams
 from vmforensics.units import Hertz
+from vmforensics_media.blocks import MOST_PIXELS
+from vmforensics_media.ranges import in_ranges
 
 _MOST_COMPLAINTS = 50
 _TIFF = re.compile(rb"II[*+]\0|MM\0[*+]")
@@ -61,7 +63,7 @@ class TiffStack(FrameSource):
         EvidenceMissing
             The file isn't there, or may not be read.
         EvidenceUnreadable
-            It is no TIFF file, has colour, is compressed in a way that can't be read, or is damaged.
+            It is no TIFF file, has colour, is compressed in a way that can't be read, or is damaged beyond opening.
         """
         return PageStream(evidence.path, rate=self.params.rate)
 
@@ -113,30 +115,56 @@ class PageStream(FrameStream):
         }
 
     def blocks(self) -> Iterator[FrameBlock]:
-        """Decode the pages in order; see `FrameStream.blocks`."""
+        """Decode the pages in order; see `FrameStream.blocks`.
+
+        Damaged ones don't come; which those are is among the complaints once the pass is complete.
+        """
         size = max(1, BLOCK_BYTES // (self.height * self.width * self._dtype.itemsize))
+        damaged: list[int] = []
         with _opened(self._path, self.complaints) as tiff:
             for first in range(0, len(self.stamps), size):
                 count = min(size, len(self.stamps) - first)
                 luma: Luma = np.empty((count, self.height, self.width), self._dtype)
-                for k in range(count):
-                    luma[k] = self._page(tiff, first + k)
-                yield FrameBlock(np.arange(first, first + count), luma)
+                index: list[int] = []
+                for number in range(first, first + count):
+                    page = self._page(tiff, number)
+                    if page is None:
+                        damaged.append(number)
+                        continue
+                    luma[len(index)] = page
+                    index.append(number)
+                if index:
+                    yield FrameBlock(np.array(index, np.int64), luma[: len(index)])
+        if len(damaged) == len(self.stamps):
+            raise EvidenceUnreadable(f"{self._path}: none of its {len(damaged)} pages can be decoded")
+        if damaged:
+            told = f"{len(damaged)} damaged pages, left out (counted from 0): {in_ranges(np.array(damaged))}"
+            self.complaints[:] = [told, *(c for c in self.complaints if c != told)]
 
-    def _page(self, tiff: Any, number: int) -> Luma:
+    def _page(self, tiff: Any, number: int) -> Luma | None:
+        """The pixels of a page, or None for a damaged one."""
         try:
             page = tiff.pages[number].aspage()
-            kind, luma = _kind(page), np.asarray(page.asarray(maxworkers=1))
-        except Exception as error:
-            raise EvidenceUnreadable(f"{self._path}: page {number} can't be decoded: {error}") from error
-        if kind != self._kind:
+            kind = _kind(page)
+            luma = np.asarray(page.asarray(maxworkers=1)) if kind == self._kind else None
+        except Exception as error:  # a damaged page may raise anything
+            self._complain(f"page {number} can't be decoded: {error}")
+            return None
+        if luma is None:
             rows, cols, dtype = kind
             raise FrameSizeChanged(
                 f"{self._path}: page {number} is {cols}x{rows} {dtype}, the first one {self.width}x{self.height} "
                 f"{self._dtype}",
                 hint="cut a copy where the pages change, and analyse each part",
             )
+        if luma.shape != kind[:2]:
+            self._complain(f"page {number} holds {luma.shape} pixels")
+            return None
         return luma
+
+    def _complain(self, text: str) -> None:
+        if text not in self.complaints and len(self.complaints) < _MOST_COMPLAINTS:
+            self.complaints.append(text)
 
 
 class _Complaints(logging.Handler):
@@ -208,6 +236,11 @@ def _check(path: Path, tiff: Any) -> None:
             hint="export it as a folder of pictures",
         )
     page = tiff.pages.first
+    if page.imagelength * page.imagewidth > MOST_PIXELS:
+        raise EvidenceUnreadable(
+            f"{path}: its pages claim {page.imagewidth}x{page.imagelength} px; {MOST_PIXELS} pixels at most are read",
+            hint="is the file damaged?",
+        )
     photometric = str(getattr(page.photometric, "name", page.photometric)).lower()
     if page.samplesperpixel != 1 or photometric != "minisblack":
         raise EvidenceUnreadable(

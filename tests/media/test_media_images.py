@@ -127,21 +127,40 @@ def test_passes_are_alike_and_span_blocks(folder: Folder, monkeypatch: pytest.Mo
 
 
 @pytest.mark.parametrize("odd_one", [np.zeros((5, 8), np.uint8), np.zeros((5, 7), np.uint16)])
-def test_pictures_of_two_kinds_are_refused_by_name(folder: Folder, odd_one: NDArray[Any]) -> None:
+def test_pictures_of_two_kinds_are_refused_by_name_before_a_rate_is_asked_for(
+    folder: Folder, odd_one: NDArray[Any]
+) -> None:
     plain = np.zeros((5, 7), np.uint8)
-    stream = opened(folder(["1.png", "2.png", "3.png"], [plain, plain, odd_one]))
+    path = folder(["1.png", "2.png", "3.png"], [plain, plain, odd_one])
     with pytest.raises(FrameSizeChanged, match=r"3\.png"):
-        list(stream.blocks())
+        opened(path)
+
+
+def test_a_stray_picture_among_many_is_refused_when_its_turn_comes(folder: Folder) -> None:
+    path = folder([f"{n}.png" for n in range(30)], [np.zeros((5, 7 + (n == 13)), np.uint8) for n in range(30)])
+    with pytest.raises(FrameSizeChanged, match=r"13\.png"):
+        list(opened(path).blocks())
 
 
 @pytest.mark.parametrize("suffix", ["png", "jpg", "tif"])
-def test_damaged_picture_is_refused_by_name(folder: Folder, suffix: str) -> None:
-    pictures = [np.random.default_rng(i).integers(0, 256, (32, 32), dtype=np.uint8) for i in range(2)]
-    path = folder([f"1.{suffix}", f"2.{suffix}"], list(pictures))
-    damaged = path / f"2.{suffix}"
-    damaged.write_bytes(damaged.read_bytes()[: damaged.stat().st_size // 2])
-    with pytest.raises(EvidenceUnreadable, match=rf"2\.{suffix}"):
-        list(opened(path).blocks())
+def test_a_damaged_picture_is_a_gap_and_named(folder: Folder, suffix: str) -> None:
+    pictures = [np.random.default_rng(i).integers(0, 256, (32, 32), dtype=np.uint8) for i in range(4)]
+    path = folder([f"{n}.{suffix}" for n in range(4)], list(pictures))
+    for n in (0, 2):
+        damaged = path / f"{n}.{suffix}"
+        damaged.write_bytes(damaged.read_bytes()[: damaged.stat().st_size // 2])
+    stream = opened(path)
+    assert [b.index.tolist() for b in stream.blocks()] == [[1, 3]]
+    assert stream.frame_count == 4
+    assert stream.complaints[0] == f"2 damaged pictures, left out: 0.{suffix}, 2.{suffix}"
+
+
+def test_a_folder_of_nothing_but_damage_names_the_first_picture(folder: Folder) -> None:
+    path = folder(["1.png", "2.png"])
+    for picture in path.iterdir():
+        picture.write_bytes(picture.read_bytes()[:40])
+    with pytest.raises(EvidenceUnreadable, match=r"1\.png: the picture can't be decoded"):
+        opened(path)
 
 
 def test_folders_and_files_are_told_apart(folder: Folder, tmp_path: Path) -> None:

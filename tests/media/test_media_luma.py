@@ -45,6 +45,12 @@ def filled(pixel_format: str, item: str, place: int, step: int, codes: NDArray[A
         ("y210le", "<u2", 0, 2, 6, 10),
         ("ya16be", ">u2", 0, 2, 0, 16),
         ("yuv444p10msble", "<u2", 0, 1, 6, 10),
+        ("ayuv", "u1", 1, 4, 0, 8),
+        ("vuya", "u1", 2, 4, 0, 8),
+        ("xv36le", "<u2", 1, 4, 4, 12),
+        ("xv48be", ">u2", 1, 4, 0, 16),
+        ("xv30le", "<u4", 0, 1, 10, 10),
+        ("v30xle", "<u4", 0, 1, 12, 10),
     ],
 )
 def test_luma_plane_is_taken_as_it_is(
@@ -59,6 +65,32 @@ def test_luma_plane_is_taken_as_it_is(
     assert reader.full_scale == 2**bits - 1
     assert luma.dtype == (np.uint8 if bits == 8 else np.uint16)
     assert luma.dtype.isnative
+
+
+@pytest.mark.parametrize(
+    ("packed", "planar"),
+    [
+        ("ayuv", "yuv444p"),
+        ("uyva", "yuv444p"),
+        ("vuyx", "yuv444p"),
+        ("vyu444", "yuv444p"),
+        ("xv30le", "yuv444p10le"),
+        ("v30xle", "yuv444p10le"),
+        ("xv36be", "yuv444p12le"),
+        ("xv48le", "yuv444p16le"),
+    ],
+)
+def test_packed_and_planar_luma_are_the_same(packed: str, planar: str) -> None:
+    frame = av.VideoFrame(WIDTH, HEIGHT, planar)
+    reader = LumaReader(frame.format)
+    for plane in frame.planes:
+        codes = np.random.default_rng(1).integers(0, reader.full_scale + 1, plane.buffer_size // reader.dtype.itemsize)
+        plane.update(codes.astype(reader.dtype).tobytes())
+    luma = np.empty((2, HEIGHT, WIDTH), reader.dtype)
+    reader.read(frame, luma[0])
+    other = frame.reformat(format=packed)
+    LumaReader(other.format).read(other, luma[1])
+    np.testing.assert_array_equal(luma[1], luma[0])
 
 
 @pytest.mark.parametrize("pixel_format", ["rgb24", "bgr24", "rgba", "argb", "gbrp", "rgb48le", "rgb48be", "gbrp16le"])

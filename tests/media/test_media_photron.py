@@ -154,7 +154,6 @@ def test_frames_saved_in_steps_are_slower(recording: Write, codes: NDArray[np.in
 @pytest.mark.parametrize(
     ("changes", "told"),
     [
-        ({"Total_Frame": FRAMES + 1}, "cut short"),
         ({"Total_Frame": FRAMES - 1}, "the header isn't this file's"),
         ({"Color_Bit": 24, "Color_Type": "Color"}, "monochrome"),
         ({"Color_Type": "Bayer"}, "monochrome"),
@@ -183,8 +182,29 @@ def test_headers_that_lie_or_tell_of_something_else(
 
 def test_codes_beyond_the_depth_are_refused(recording: Write, codes: NDArray[np.int64]) -> None:
     header = recording(text_header(), (codes + 4000).astype("<u2").tobytes())
-    with pytest.raises(EvidenceUnreadable, match="the header allows 4095 at most"):
+    with pytest.raises(EvidenceUnreadable, match="above 4095, the most that 12 bits in 16 can be"):
         read(header)
+
+
+def test_a_picture_with_an_impossible_code_is_a_gap(recording: Write, codes: NDArray[np.int64]) -> None:
+    damaged = codes.copy()
+    damaged[1, 2, 3] |= 1 << 14
+    stream = Photron().open(Evidence(recording(text_header(), damaged.astype("<u2").tobytes())))
+    for _ in range(2):
+        assert np.concatenate([b.index for b in stream.blocks()]).tolist() == [n for n in range(FRAMES) if n != 1]
+        assert len(stream.complaints) == 1
+    assert "1 pictures (counted from 0: 1) hold codes above 4095" in stream.complaints[0]
+
+
+def test_a_recording_cut_short_gives_its_whole_pictures(recording: Write, codes: NDArray[np.int64]) -> None:
+    path = recording(text_header(), codes.astype("<u2").tobytes()[:-1])
+    stream = Photron().open(Evidence(path))
+    np.testing.assert_array_equal(np.concatenate([b.luma for b in stream.blocks()]), codes[:-1])
+    assert stream.frame_count == FRAMES - 1
+    assert "cut short" in stream.complaints[0]
+    path.with_suffix(".mraw").write_bytes(b"1")
+    with pytest.raises(EvidenceUnreadable, match="not one is whole"):
+        Photron().open(Evidence(path))
 
 
 BOMB = '<!DOCTYPE cih [<!ENTITY a "aaaaaaaaaa"><!ENTITY b "&a;&a;&a;&a;&a;&a;">]>'

@@ -9,6 +9,8 @@ from numpy.typing import NDArray
 
 from vmforensics.custody import WatchedStream
 from vmforensics.data import FrameBlock, FrameStream, Luma, Region, Shutter
+from vmforensics.errors import Unsuitable
+from vmforensics.recovery.weave import Weave
 
 _BANDS = 128  # of rows; enough for several cycles of any lamp within a readout
 _SAMPLED = 2**16  # pixels of a frame that are compared with the frame before
@@ -38,16 +40,29 @@ class InspectedStream(FrameStream):
         The codec's type of each frame.
     light : ndarray [shape=(frames, bands), float64, digital numbers]
         Mean brightness above black of bands of rows, in readout order.
+    picture : (int, ndarray [shape=(rows, cols), uint8 or uint16, digital numbers]) or None
+        The first decodable frame of the clip's second half, and its position; None where there is none.
+
+    complaints : list of str
+        The wrapped stream's, and what this pass adds to them.
+
+    Raises
+    ------
+    Unsuitable
+        The file says that it is interlaced, and nobody has said which of its rows are to be taken.
     """
 
     def __init__(self, stream: WatchedStream, shutter: Shutter, region: Region) -> None:
+        _refuse_interlaced(stream)
         self._stream = stream
+        self._shutter = shutter
         self._direction = shutter.direction
         self._region = region
         self.index: NDArray[np.int64] = np.zeros(0, np.int64)
         self.change: NDArray[np.float64] = np.zeros(0)
         self.types: tuple[str, ...] = ()
         self.light: NDArray[np.float64] = np.zeros((0, 1))
+        self.picture: tuple[int, Luma] | None = None
 
     def __getattr__(self, name: str) -> object:
         if name == "_stream":  # not set yet: an object being copied or unpickled
@@ -66,7 +81,13 @@ class InspectedStream(FrameStream):
         return np.array([k > 0 and hashes[k] == hashes[k - 1] for k in range(len(hashes))], dtype=bool)
 
     def blocks(self) -> Iterator[FrameBlock]:
-        """Read from the first frame on, as the wrapped stream does."""
+        """Read from the first frame on, as the wrapped stream does.
+
+        Raises
+        ------
+        Unsuitable
+            The rows turn out to be those of two fields, and a rolling shutter's instants can't be theirs.
+        """
         if len(self.index):
             yield from self._stream.blocks()
             return
@@ -75,12 +96,16 @@ class InspectedStream(FrameStream):
         light: list[NDArray[np.float64]] = []
         types: list[str] = []
         before: Luma | None = None
+        weave = Weave()
         stride = max(1, self._stream.height * self._stream.width // _SAMPLED)
         for block in self._stream.blocks():
             for frame in block.luma:
                 sample = frame[::stride].astype(np.int32)
                 change.append(0.0 if before is None else float(np.abs(sample - before).mean()))
                 before = sample
+            if self.picture is None and len(later := np.flatnonzero(block.index >= self.frame_count // 2)):
+                self.picture = int(block.index[later[0]]), block.luma[later[0]].copy()
+            weave.look_at(block.luma)
             light.append(self._bands(block.luma))
             index.append(block.index)
             types += block.frame_types or [""] * len(block.index)
@@ -88,6 +113,15 @@ class InspectedStream(FrameStream):
         if index:
             self.index, self.change, self.types = np.concatenate(index), np.array(change), tuple(types)
             self.light = np.concatenate(light)
+        self._heed(weave.finding())
+
+    def _heed(self, woven: str) -> None:
+        """Warn of frames that turn out to be woven of two fields, or refuse."""
+        if not woven:
+            return
+        if self._shutter.is_rolling:
+            raise Unsuitable(woven, hint=_ONE_FIELD)
+        self.complaints = [woven, *self._stream.complaints]
 
     @property
     def bands(self) -> NDArray[np.int64]:
@@ -107,3 +141,23 @@ class InspectedStream(FrameStream):
         sums = np.add.reduceat(means, starts, axis=1) / np.diff(np.append(starts, means.shape[1]))
         black = _BLACK * self._stream.full_scale if self._stream.facts.get("color_range") == "limited" else 0.0
         return np.asarray(np.maximum(sums - black, 0.0))
+
+
+_ONE_FIELD = (
+    "take the rows of one field: `frame_source: {name: video, params: {fields: top}}` in a case file, with region and "
+    "row time for pictures of half the height"
+)
+
+
+def _refuse_interlaced(stream: FrameStream) -> None:
+    """Odd and even rows of interlaced frames show instants half a frame apart; no shutter that can be stated has that.
+
+    Facts that bear on it: `interlaced`, what the file says, and `rows_taken`, "auto" where nobody chose.
+    """
+    if stream.facts.get("interlaced") is True and stream.facts.get("rows_taken") == "auto":
+        raise Unsuitable(
+            "the file says that it is interlaced: odd and even rows of a frame show different instants, half a frame "
+            "apart, and its motion tears them apart",
+            hint=f"{_ONE_FIELD}; or `fields: both`, if it is known that both were exposed at once (progressive "
+            "footage marked as interlaced)",
+        )

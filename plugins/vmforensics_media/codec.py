@@ -1,0 +1,48 @@
+"""What FFmpeg tells of a frame's coding: the quantiser of each macroblock.
+
+Read from the side data that FFmpeg calls video encoding parameters (libavutil/video_enc_params.h), which it makes for
+H.264 when asked to.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from av import VideoFrame
+from av.sidedata.sidedata import Type
+from av.video.frame import PictureType
+
+from vmforensics.data import FrameCoding
+from vmforensics.data.codec import MACROBLOCK
+
+_H264 = 1  # AV_VIDEO_ENC_PARAMS_H264
+_HEADER = np.dtype(
+    [("blocks", "<u4"), ("", "V4"), ("offset", "<u8"), ("size", "<u8"), ("kind", "<i4"), ("quantiser", "<i4")]
+)
+_BLOCK = np.dtype([("x", "<i4"), ("y", "<i4"), ("width", "<i4"), ("height", "<i4"), ("quantiser", "<i4")])
+_STEP_OF_0 = 0.625  # of quantiser 0; doubled by every 6 (Wiegand et al. 2003, doi:10.1109/TCSVT.2003.815165)
+
+
+def coding_of(frame: VideoFrame, order: int) -> FrameCoding | None:
+    """How a frame was coded; None where FFmpeg doesn't tell, or another codec's quantisers aren't understood.
+
+    Parameters
+    ----------
+    frame
+        As decoded.
+    order
+        Its place in the order of coding.
+    """
+    if frame.interlaced_frame or (data := frame.side_data.get(Type.VIDEO_ENC_PARAMS)) is None:
+        return None
+    content = bytes(data)
+    header = np.frombuffer(content, _HEADER, count=1)[0]
+    rows, cols = -(-frame.height // MACROBLOCK), -(-frame.width // MACROBLOCK)
+    if header["kind"] != _H264 or header["blocks"] != rows * cols or header["size"] != _BLOCK.itemsize:
+        return None
+    blocks = np.frombuffer(content, _BLOCK, count=rows * cols, offset=int(header["offset"]))
+    if np.any(blocks["width"] != MACROBLOCK) or np.any(blocks["height"] != MACROBLOCK):
+        return None
+    quantiser = np.zeros((rows, cols))
+    quantiser[blocks["y"] // MACROBLOCK, blocks["x"] // MACROBLOCK] = header["quantiser"] + blocks["quantiser"]
+    predicted = frame.pict_type not in (PictureType.I, PictureType.SI)
+    return FrameCoding(order, predicted, (_STEP_OF_0 * 2 ** (quantiser / 6)).astype(np.float32))

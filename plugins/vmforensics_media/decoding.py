@@ -1,0 +1,142 @@
+"""The frames of a video file, each with what is known of its soundness; the same ones every time."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from enum import StrEnum
+from itertools import islice
+from pathlib import Path
+
+from av import Packet, VideoFrame
+from av.video.stream import VideoStream
+
+from vmforensics_media.container import OpenVideo, opened
+from vmforensics_media.decoder_log import DecoderLog
+
+_SILENT = {"magicyuv", "mpeg4", "prores"}
+"""Decoders that don't always complain of damage which parallel decoding of frames conceals at random."""
+
+
+class Soundness(StrEnum):
+    """Whether a decoded frame shows what was recorded."""
+
+    SOUND = "sound"
+    DAMAGED = "damaged"  # the decoder complained of it, and patched it from other frames
+    DEPENDENT = "dependent"  # predicted, in part perhaps, from a damaged one
+
+
+@dataclass(frozen=True, slots=True)
+class Decoded:
+    """One decoded frame.
+
+    Parameters
+    ----------
+    frame
+        PyAV's.
+    ordinal : int or None
+        Its packet's place among those that hold a frame, in the order of the file; None where the decoder can't tell.
+    soundness : Soundness
+    """
+
+    frame: VideoFrame
+    ordinal: int | None
+    soundness: Soundness
+
+
+def decoded_frames(
+    path: Path, log: DecoderLog, *, number: int | None = None, bereft: frozenset[int] = frozenset()
+) -> Iterator[Decoded]:
+    """Decode a stream from its first frame on, in presentation order.
+
+    Parameters
+    ----------
+    path
+        The file.
+    log
+        Hears FFmpeg.
+    number
+        The stream; None takes the one that FFmpeg thinks best.
+    bereft
+        Ordinals of packets before which a frame is missing, though FFmpeg doesn't notice.
+
+    Notes
+    -----
+    Frames are decoded in parallel as long as FFmpeg is content. Parallel threads conceal damage differently from run
+    to run, so that at the first complaint the file is decoded anew by one thread, which doesn't, and after which each
+    complaint belongs to one frame; what was given out before it was sound, and is skipped.
+    """
+    given = 0
+    attempt = DecoderLog()
+    with opened(path, attempt, number=number) as video:
+        codec = video.stream.codec_context.name
+        heard, errors = attempt.heard_from(codec), attempt.errors  # while the file was probed
+        video.stream.thread_type = "SLICE" if codec in _SILENT else "AUTO"
+        for packet in video.packets():
+            frames = video.decode(packet)
+            if attempt.heard_from(codec) > heard or attempt.errors > errors:
+                break
+            if packet.is_corrupt or packet.opaque in bereft:
+                break
+            if any(frame.is_corrupt for frame in frames):
+                break
+            for frame in frames:
+                given += 1
+                yield Decoded(frame, _ordinal(frame), Soundness.SOUND)
+        else:
+            log.absorb(attempt)
+            return
+    with opened(path, log, number=number) as video:
+        video.stream.codec_context.thread_count = 1
+        yield from islice(_carefully(video, bereft), given, None)
+
+
+def _carefully(video: OpenVideo, bereft: frozenset[int]) -> Iterator[Decoded]:
+    """All frames that can be decoded, by one thread, and which of them aren't sound."""
+    damage = _Damage(predicts=video.predicts)
+    errors = video.log.errors
+    for packet in video.packets():
+        frames = video.decode(packet)
+        damage.look_at(packet, faulty=packet.is_corrupt or packet.opaque in bereft or video.log.errors > errors)
+        errors = video.log.errors
+        for frame in frames:
+            ordinal = _ordinal(frame)
+            yield Decoded(frame, ordinal, Soundness.DAMAGED if frame.is_corrupt else damage.of(ordinal))
+
+
+class _Damage:
+    """Which packets aren't sound: those complained of, and those after them up to the next key frame.
+
+    A frame that is stored after a key frame but shown before it may refer to what came before both.
+    """
+
+    def __init__(self, *, predicts: bool) -> None:
+        self._predicts = predicts
+        self._found: dict[int, Soundness] = {}
+        self._spoiled = False
+        self._sound_from: int | None = None  # time stamp of the key frame that ended the last damage
+
+    def look_at(self, packet: Packet[VideoStream], *, faulty: bool) -> None:
+        """Take note of the next packet in the order of the file."""
+        if packet.is_keyframe and self._spoiled:
+            self._spoiled, self._sound_from = False, packet.pts
+        ordinal = packet.opaque if isinstance(packet.opaque, int) else None
+        if faulty:
+            self._spoiled = self._spoiled or (self._predicts and not packet.is_disposable)
+            if ordinal is not None:
+                self._found[ordinal] = Soundness.DAMAGED
+        elif ordinal is not None and (self._spoiled or self._leads(packet)):
+            self._found[ordinal] = Soundness.DEPENDENT
+
+    def _leads(self, packet: Packet[VideoStream]) -> bool:
+        return self._sound_from is not None and packet.pts is not None and packet.pts < self._sound_from
+
+    def of(self, ordinal: int | None) -> Soundness:
+        """What is known of a packet's frame; one that can't be told from others is as good as its neighbours."""
+        if ordinal is None:
+            return Soundness.DEPENDENT if self._spoiled else Soundness.SOUND
+        return self._found.get(ordinal, Soundness.SOUND)
+
+
+def _ordinal(frame: VideoFrame) -> int | None:
+    return frame.opaque if isinstance(frame.opaque, int) else None
