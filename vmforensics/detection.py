@@ -25,6 +25,7 @@ LOWEST = 20.0
 
 _SEGMENTS = (8, 32, 128, 512)  # clip length over segment length, coarse tones to short syllables
 _AXES = 4  # independent directions that the axis was chosen from, on the same data
+_LATEST = 5e-3  # s; by how much one half may lag behind the other
 _LEAST_SEGMENT = 16  # samples
 _LEAST_SEGMENTS = 8  # fewer can't agree by more than chance
 _LEAST_BINS = 4  # in a band
@@ -37,15 +38,49 @@ _STANDING = 7  # frames; what stands in a row for longer is a pattern, not sound
 
 @dataclass(frozen=True, slots=True)
 class _Finding:
-    """One test: its p-value, its band in Hz, and the common power density there (px²/Hz)."""
+    """One test: its p-value, its band in Hz, and the common power density there, in units of the samples' variance."""
 
     p_value: float
     band: tuple[float, float]
     power: float
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class _Pair:
+    """Two measurements of the motion with independent noise [shape=(n,), float64, standard uncertainties].
+
+    `choices` is the number of ways to compare them, of which the data chose this one.
+    """
+
+    first: NDArray[np.float64]
+    second: NDArray[np.float64]
+    seen: NDArray[np.bool_]
+    choices: int
+
+    @classmethod
+    def of(cls, first: Signal, second: Signal) -> _Pair:
+        """Two signals, each found on its own half, at the lag and with the sign that fit best above 20 Hz."""
+        seen = first.observed & second.observed
+        one, other = (_centred(s, seen) for s in (first, second))
+        size, most = len(one), round(_LATEST * first.rate)
+        cross = np.fft.rfft(one, 2 * size) * np.fft.rfft(other, 2 * size).conj()
+        cross[np.fft.rfftfreq(2 * size, 1 / first.rate) < LOWEST] = 0
+        lags = np.arange(-min(most, size - 1), min(most, size - 1) + 1)
+        product = np.fft.irfft(cross, 2 * size)[lags]
+        lag = int(lags[np.argmax(np.abs(product))])
+        later = np.roll(other, lag) * np.sign(product[lags == lag][0])
+        seen &= np.roll(seen, lag)
+        seen[: max(lag, 0)] = seen[size + min(lag, 0) :] = False
+        return cls(np.where(seen, one, 0.0), np.where(seen, later, 0.0), seen, 2 * len(lags))
+
+
 def detect(
-    motion: Motion, signal: Signal, *, key_interval: float = 0.0, false_alarm_rate: float = FALSE_ALARM_RATE
+    motion: Motion,
+    signal: Signal,
+    *,
+    chosen: tuple[Signal, Signal] | None = None,
+    key_interval: float = 0.0,
+    false_alarm_rate: float = FALSE_ALARM_RATE,
 ) -> Detection:
     """Test whether the two halves of a motion share a signal.
 
@@ -58,6 +93,9 @@ def detect(
         What was measured, with channels marked as half 0 and half 1.
     signal
         The combined signal: its axis and time line. The picture's sway is taken out of both halves.
+    chosen : two Signals or None
+        What a combiner that selects channels made of either half alone. The two are compared as well, at the lag and
+        with the sign that fit best, which the correction covers.
     key_interval : float, s
         Mean time between the key frames of a lossy codec that predicts frames from one another; 0 for any other. Such
         a codec repeats its errors from frame to frame: what several frames of a rolling shutter repeat counts once, and
@@ -85,10 +123,14 @@ def detect(
     size = len(signal.samples)
     grids = [half.onto_grid(signal.axis, start=signal.start, rate=signal.rate, size=size) for half in halves]
     seen = grids[0].observed & grids[1].observed
-    first, second = (np.where(seen, grid.samples, 0.0) for grid in grids)
+    first, second = (_in_sigmas(grid, seen) for grid in grids)
     fresh = _fresh_share(halves[0], halves[1], signal.axis) if key_interval else 1.0
-    findings = list(_tests(first, second, seen, signal.rate, fresh))
-    if not findings:
+    pairs = [_Pair(first, second, seen, _AXES)]
+    if chosen is not None:
+        pairs.append(_Pair.of(*chosen))
+    tested = [(pair, list(_tests(pair.first, pair.second, pair.seen, signal.rate, fresh))) for pair in pairs]
+    tested = [(pair, findings) for pair, findings in tested if findings]
+    if not tested:
         return _undetermined("the clip is too short to compare the halves", false_alarm_rate)
     moving = motion.quantity == DISPLACEMENT
     subject, meaning = (
@@ -96,12 +138,13 @@ def detect(
         if moving
         else (f"signal in {motion.quantity.name}", "it tells of the light, and is not sound")
     )
+    pair, findings = min(tested, key=lambda t: t[0].choices * len(t[1]) * min(f.p_value for f in t[1]))
     best = min(findings, key=lambda finding: finding.p_value)
-    tests = _AXES * len(findings)
+    tests = len(tested) * pair.choices * len(findings)
     p_value = min(1.0, max(best.p_value * tests, LEAST_P))
     shown = f"p = {p_value:.2g}" if p_value > LEAST_P else f"p < {LEAST_P:.0e}"
     if p_value > false_alarm_rate and fresh < 1:
-        plain = list(_tests(first, second, seen, signal.rate, 1.0))
+        plain = list(_tests(pair.first, pair.second, pair.seen, signal.rate, 1.0))
         if min(finding.p_value for finding in plain) * tests <= false_alarm_rate:
             return _undetermined(
                 "the two halves of the region share a pattern, but the frames repeat one another so much that the "
@@ -118,7 +161,8 @@ def detect(
         )
     if key_interval and moving:
         travel = _travel(motion, signal.axis, key_interval)
-        found = float(np.sqrt(max(np.cov(first, second)[0, 1], 0.0)))
+        one, other = (np.where(seen, grid.samples, 0.0) for grid in grids)
+        found = float(np.sqrt(max(np.cov(one, other)[0, 1], 0.0)))
         if _LAG * travel > found:
             return _undetermined(
                 f"the picture travels {travel:.2g} px from key frame to key frame, and an inter-coding codec lags "
@@ -139,6 +183,41 @@ def detect(
         f"the two halves of the region share a {subject} ({shown}), the strongest at {low:.0f}-{high:.0f} Hz; "
         f"{meaning}",
     )
+
+
+def compared(motion: Motion, signal: Signal) -> tuple[Signal, Signal] | None:
+    """What the test compares: the two halves' motion along a signal's axis, on its time line.
+
+    None where there are no halves. Take the sway out first (`Motion.steadied`).
+    """
+    steady = _without_standing_patterns(motion)
+    halves = [steady.half(k) for k in (0, 1)]
+    if not all(half.channels for half in halves):
+        return None
+    size = len(signal.samples)
+    first, second = (h.onto_grid(signal.axis, start=signal.start, rate=signal.rate, size=size) for h in halves)
+    return first, second
+
+
+def agreement(
+    first: NDArray[np.float64], second: NDArray[np.float64], seen: NDArray[np.bool_], rate: float
+) -> float | None:
+    """The p-value of the plain test on two halves, in standard uncertainties; None of too short a clip."""
+    findings = list(_tests(first, second, seen, rate, 1.0))
+    return min(1.0, min(f.p_value for f in findings) * _AXES * len(findings)) if findings else None
+
+
+def _centred(signal: Signal, seen: NDArray[np.bool_]) -> NDArray[np.float64]:
+    """Samples about their mean, in units of their median uncertainty; 0 where not seen."""
+    if not seen.any():
+        return np.zeros(len(seen))
+    return np.where(seen, signal.samples - signal.samples[seen].mean(), 0.0) / float(np.median(signal.sigma[seen]))
+
+
+def _in_sigmas(grid: Signal, seen: NDArray[np.bool_]) -> NDArray[np.float64]:
+    """Samples in units of their uncertainty: rows that show next to nothing don't drown the rest."""
+    sigma = np.where(seen & (grid.sigma > 0), grid.sigma, np.inf)
+    return np.asarray(np.where(seen, grid.samples, 0.0) / sigma)
 
 
 def _travel(motion: Motion, axis: tuple[float, float], interval: float) -> float:

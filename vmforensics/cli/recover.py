@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from vmforensics.cli.console import ClipArgument, Console, JsonOption, QuietOption, print_json, printable
-from vmforensics.errors import CaseError, TimingError, UnknownPlugin
+from vmforensics.cli.plugin_options import PluginDirOption, PluginOption, registry_of
+from vmforensics.errors import CaseError
 
 if TYPE_CHECKING:
     from vmforensics.recovery import Outcome
@@ -17,11 +18,6 @@ OutOption = Annotated[
     Path | None,
     typer.Option("--out", "-o", help="Folder to make for the run; it must not hold anything yet.", readable=False),
 ]
-NoPluginOption = Annotated[
-    list[str] | None, typer.Option("--plugin", "-p", help="no:NAME leaves a plugin out.", metavar="no:NAME")
-]
-_LEAST_GLOBAL_RATE = 100.0  # frames/s; slower footage is ordinary video, hardly ever from a global shutter
-_LEAST_AUDIBLE_RATE = 40.0  # frames/s; slower footage shows nothing above 20 Hz, where the usual high-pass begins
 
 
 def recover(
@@ -63,23 +59,26 @@ def recover(
         str | None, typer.Option(help="global or rolling; rolling if a row time is given.", metavar="KIND")
     ] = None,
     out: OutOption = None,
-    plugin: NoPluginOption = None,
+    plugin: PluginOption = None,
+    plugin_dir: PluginDirOption = None,
     as_json: JsonOption = False,
     quiet: QuietOption = False,
 ) -> None:
     """Recover sound from a clip.
 
+    Without settings the clip is assessed first, and method and region are chosen by what it promises.
     Leaves a run folder with recovered.wav, raw.wav, pictures, result.json, report.html and the ledger. The same is
     written as a case file (case.yaml) that can be changed and run again.
 
     \b
     Examples:
+      vmforensics recover street.mp4
       vmforensics recover chips.avi --capture-fps 2200
       vmforensics recover street.mp4 --row-time 14.8us --exposure 1/500 --roi 400,200,600,500 --out runs/street
     """
     from vmforensics.recovery import recover_clip
 
-    registry = registry_without(plugin)
+    registry = registry_of(plugin, plugin_dir)
     timed = any(stated is not None for stated in (row_time, readout, line_time))
     kind = shutter or ("rolling" if timed else "global")
     if kind == "rolling" and not timed:
@@ -87,47 +86,28 @@ def recover(
             "a rolling shutter needs its row time, which is never guessed",
             hint="give --row-time (or --readout), from the camera's metadata, a measurement, or a published figure",
         )
-    if shutter is None and not timed and capture_fps is None:
-        _refuse_ordinary_footage(clip, registry)
     with Console(quiet=quiet or as_json) as console:
-        outcome = recover_clip(
-            clip,
-            out,
-            shutter=kind,
-            row_time=row_time,
-            readout=readout,
-            line_time=line_time,
-            row_time_uncertainty=row_time_uncertainty,
-            row_time_source=row_time_source,
-            exposure=exposure,
-            readout_direction=readout_direction,
-            sensor_rows_per_row=sensor_rows_per_row,
-            rows_at_once=rows_at_once,
-            first_sensor_row=first_sensor_row,
-            capture_fps=capture_fps,
-            region=region_of(roi),
-            registry=registry,
-            watcher=console,
-        )
+        settings: dict[str, Any] = {
+            "shutter": kind,
+            "row_time": row_time,
+            "readout": readout,
+            "line_time": line_time,
+            "row_time_uncertainty": row_time_uncertainty,
+            "row_time_source": row_time_source,
+            "exposure": exposure,
+            "readout_direction": readout_direction,
+            "sensor_rows_per_row": sensor_rows_per_row,
+            "rows_at_once": rows_at_once,
+            "first_sensor_row": first_sensor_row,
+            "capture_fps": capture_fps,
+            "region": region_of(roi),
+        }
+        assessment = None
+        if shutter is None and not timed and capture_fps is None and roi is None:
+            assessment, choice = _chosen(clip, out, registry, console, exposure=exposure)
+            settings |= choice.settings
+        outcome = recover_clip(clip, out, **settings, assessment=assessment, registry=registry, watcher=console)
     report_outcomes([outcome], as_json=as_json, quiet=quiet)
-
-
-def registry_without(options: list[str] | None) -> Any:
-    """The registry, without the plugins that options of the form no:NAME leave out."""
-    from importlib.metadata import entry_points
-
-    from vmforensics.hookspecs import ENTRY_POINT_GROUP
-    from vmforensics.plugins import Registry
-
-    installed = entry_points(group=ENTRY_POINT_GROUP).names
-    blocked = []
-    for option in options or []:
-        if not option.startswith("no:"):
-            raise CaseError(f"--plugin {option!r}: only no:NAME is known", hint="as in -p no:denoise")
-        blocked.append(option.removeprefix("no:"))
-        if blocked[-1] not in installed:
-            raise UnknownPlugin(f"--plugin {option!r}: no such plugin; installed: {', '.join(sorted(installed))}")
-    return Registry(blocked=blocked)
 
 
 def region_of(text: str | None) -> tuple[int, int, int, int] | None:
@@ -141,21 +121,20 @@ def region_of(text: str | None) -> tuple[int, int, int, int] | None:
     return x, y, width, height
 
 
-def _refuse_ordinary_footage(clip: Path, registry: Any) -> None:
-    """Without a word on the shutter, only high-speed footage is taken for global-shutter footage."""
-    from vmforensics.data import Evidence
-    from vmforensics.recovery.plan import source_for
-    from vmforensics.timing import judge_clock
+def _chosen(clip: Path, out: Path | None, registry: Any, console: Console, *, exposure: str | None) -> tuple[Any, Any]:
+    """Without a word on the recording, an assessment chooses method and region, and says why."""
+    from vmforensics.assessment import Knowledge, assess_clip
+    from vmforensics.assessment.choice import choose
+    from vmforensics.units import seconds
 
-    stream = source_for(clip, registry).open(Evidence(clip))
-    rate = judge_clock(stream.stamps, resolution=stream.stamp_resolution, declared_rate=stream.declared_rate).rate
-    if rate < _LEAST_GLOBAL_RATE:
-        hint = "rolling-shutter footage: give --row-time; high-speed footage: give --capture-fps"
-        if rate > _LEAST_AUDIBLE_RATE:
-            hint += "; to go on as it is: --shutter global"
-        raise TimingError(
-            f"{clip}: {rate:.6g} frames/s as a global shutter would show sound up to {rate / 2:.4g} Hz only", hint=hint
-        )
+    beside = out.with_name(f"{out.name}-assessment") if out is not None else None
+    known = Knowledge(exposure=None if exposure is None else seconds(exposure))
+    console.say("no shutter, row time or capture rate was given: assessing the clip first")
+    assessment = assess_clip(clip, beside, known=known, registry=registry, watcher=console)
+    choice = choose(assessment, clip)
+    for reason in (f"assessed as {assessment.result['verdict']}", *choice.reasons, *assessment.result["reasons"]):
+        console.say(f"chosen: {reason}" if reason in choice.reasons else reason)
+    return assessment, choice
 
 
 def report_outcomes(outcomes: list[Outcome], *, as_json: bool, quiet: bool) -> None:

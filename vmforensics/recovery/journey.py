@@ -7,11 +7,12 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 
 from vmforensics.case import CaseFile, ShutterKind, case_for_clip, dump_case, parse_case, read_case
+from vmforensics.casefolder import recording_runs
 from vmforensics.custody import (
     EvidenceDigest,
     Ledger,
@@ -20,8 +21,9 @@ from vmforensics.custody import (
     array_digest,
     environment,
     next_run_folder,
+    source_digest,
 )
-from vmforensics.data import Clock, FrameStream, Motion, Recovery, Region, SensorFrames, Signal
+from vmforensics.data import Clock, Detection, FrameStream, Motion, Recovery, Region, SensorFrames, Signal, Verdict
 from vmforensics.detection import detect
 from vmforensics.display import describe_turn, region_hint
 from vmforensics.errors import OutputError, RegionError, TimingError, Unsuitable
@@ -30,15 +32,18 @@ from vmforensics.plugins import Registry
 from vmforensics.readout import Readout, ReadoutVerdict, judge_readout
 from vmforensics.recovery import guard
 from vmforensics.recovery.comparison import COMPARISON, compare
+from vmforensics.recovery.controlling import Controls, control, heeded
 from vmforensics.recovery.examination import Examination
 from vmforensics.recovery.inspect import InspectedStream
+from vmforensics.recovery.opening import clock_on_record, open_watched
+from vmforensics.recovery.picture import PICTURE_NAME, describe_picture, draw_picture
 from vmforensics.recovery.plan import Plan, plan_case
-from vmforensics.recovery.summary import describe_clock, describe_signal, notches, shutter_warnings, summarise, to_json
+from vmforensics.recovery.summary import describe_signal, notches, shutter_warnings, summarise, to_json
 from vmforensics.recovery.watch import Unwatched, Watcher
 from vmforensics.repeats import find_repeats, without_repeats
 from vmforensics.report import render_report
 from vmforensics.stages import Stage
-from vmforensics.timing import judge_clock
+from vmforensics.vibration import vibrations
 
 _LARGEST_READOUT = 1.02
 """Readout, as a share of the frame's time, above which row time and frame rate contradict each other."""
@@ -61,6 +66,22 @@ class Outcome:
     folder: Path
     result: dict[str, Any]
     head: str
+
+
+class Assessed(Protocol):
+    """A finished assessment, as `vmforensics.assessment.Assessment` is one."""
+
+    @property
+    def folder(self) -> Path:
+        """Its run folder, with assessment.png."""
+
+    @property
+    def result(self) -> dict[str, Any]:
+        """What its assessment.json says."""
+
+    @property
+    def head(self) -> str:
+        """SHA-256 of its ledger's last line."""
 
 
 def run_case(
@@ -93,21 +114,22 @@ def run_case(
     registry, watcher = registry or Registry(), watcher or Unwatched()
     plans = plan_case(case_file, registry)
     evidence = [plan.evidence.path for plan in plans]
-    base = Path(out) if out is not None else next_run_folder(case_file.path.parent / "runs", evidence=evidence)
-    if len(plans) == 1:
-        return [carry_out(plans[0], base, watcher, registry)]
-    if out is not None:
-        RunFolder.create(base, evidence=evidence)
-    outcomes = [carry_out(plan, base / plan.name, watcher, registry) for plan in plans]
-    compare(
-        [(outcome.folder, outcome.result, outcome.head) for outcome in outcomes],
-        base / COMPARISON,
-        evidence=evidence,
-        watcher=watcher,
-        case=plans[0].case.case.model_dump(mode="json"),
-        **setting(registry),
-    )
-    return outcomes
+    with recording_runs(case_file.path.parent, actor=case_file.case.case.examiner):
+        base = Path(out) if out is not None else next_run_folder(case_file.path.parent / "runs", evidence=evidence)
+        if len(plans) == 1:
+            return [carry_out(plans[0], base, watcher, registry)]
+        if out is not None:
+            RunFolder.create(base, evidence=evidence)
+        outcomes = [carry_out(plan, base / plan.name, watcher, registry) for plan in plans]
+        compare(
+            [(outcome.folder, outcome.result, outcome.head) for outcome in outcomes],
+            base / COMPARISON,
+            evidence=evidence,
+            watcher=watcher,
+            case=plans[0].case.case.model_dump(mode="json"),
+            **setting(registry),
+        )
+        return outcomes
 
 
 def recover_clip(
@@ -127,6 +149,7 @@ def recover_clip(
     first_sensor_row: int | None = None,
     capture_fps: float | str | None = None,
     region: tuple[int, int, int, int] | None = None,
+    assessment: Assessed | None = None,
     registry: Registry | None = None,
     watcher: Watcher | None = None,
 ) -> Outcome:
@@ -143,6 +166,12 @@ def recover_clip(
     row_time, readout, line_time, row_time_uncertainty, row_time_source, exposure, readout_direction,
     sensor_rows_per_row, rows_at_once, first_sensor_row, capture_fps, region
         As in a case file; a rolling shutter needs one of the first three.
+    assessment
+        What the settings were chosen by; it becomes part of the result.
+    registry
+        The stages to choose from; those installed if None.
+    watcher
+        Told of the progress.
 
     Raises
     ------
@@ -169,20 +198,36 @@ def recover_clip(
     case_file = parse_case(dump_case(case, leave_out_defaults=True))
     registry = registry or Registry()
     plan = plan_case(case_file, registry)[0]
-    base = Path(out) if out is not None else None
-    if base is None:
-        base = next_run_folder(Path("casefiles") / clip.absolute().stem / "runs", evidence=[plan.evidence.path])
-    return carry_out(plan, base, watcher or Unwatched(), registry)
+    if out is not None:
+        return carry_out(plan, Path(out), watcher or Unwatched(), registry, assessment=assessment)
+    folder = Path("casefiles") / clip.absolute().stem
+    with recording_runs(folder, actor=plan.case.case.examiner):
+        base = next_run_folder(folder / "runs", evidence=[plan.evidence.path])
+        return carry_out(plan, base, watcher or Unwatched(), registry, assessment=assessment)
 
 
-def carry_out(plan: Plan, path: Path, watcher: Watcher, registry: Registry) -> Outcome:
-    """Carry out one run into a new folder; see `run_case`."""
+def carry_out(
+    plan: Plan,
+    path: Path,
+    watcher: Watcher,
+    registry: Registry,
+    *,
+    assessment: Assessed | None = None,
+    **said: object,
+) -> Outcome:
+    """Carry out one run into a new folder, `said` going into its ledger's first entry; see `run_case`."""
     folder = RunFolder.create(path, evidence=[plan.evidence.path])
+    if assessment is not None:
+        said["assessed"] = {"verdict": assessment.result["verdict"], "ledger_head_sha256": assessment.head}
     identity = plan.case.case.model_dump(mode="json")
-    with folder.record(case=identity, run=plan.name, **setting(registry)) as ledger, saying_where(ledger):
+    with folder.record(case=identity, run=plan.name, **setting(registry), **said) as ledger, saying_where(ledger):
         journey = _Journey(plan, folder, ledger, watcher)
         ledger.published(folder.write("case.yaml", plan.case_text))
         ledger.published(folder.write("case.resolved.yaml", dump_case(plan.case).encode()))
+        if assessment is not None:
+            journey.assessed = assessment.result
+            picture = (assessment.folder / "assessment.png").read_bytes()
+            ledger.published(folder.write("assessment.png", picture))
         examination = Examination(plan.evidence, ledger, watcher)
         before = examination.before(plan.expected_sha256)
         stream, clock = journey.open()
@@ -192,7 +237,7 @@ def carry_out(plan: Plan, path: Path, watcher: Watcher, registry: Registry) -> O
         raw = motion.onto_grid(signal.axis, start=signal.start, rate=signal.rate, size=len(signal.samples))
         guard.seal(raw)
         recovered = journey.denoise(signal)
-        recovery = journey.judge(stream, motion, signal, raw, recovered)
+        recovery = journey.judge(frames, stream, motion, signal, raw, recovered)
         with folder.staging() as staging:
             exported = journey.export(recovery, staging)
             examination.after(before)
@@ -211,7 +256,7 @@ def saying_where(ledger: Ledger) -> Iterator[None]:
         raise
 
 
-def _key_interval(stream: FrameStream, rate: float) -> float:
+def key_interval(stream: FrameStream, rate: float) -> float:
     """Mean time between key frames (s) where the source says that a lossy codec predicts frames; else 0."""
     keys = stream.facts.get("keyframes")
     if stream.facts.get("inter_coded") is not True:
@@ -219,15 +264,38 @@ def _key_interval(stream: FrameStream, rate: float) -> float:
     return stream.frame_count / (keys if isinstance(keys, int) and keys > 0 else 1) / rate
 
 
+def _plain_halves(motion: Motion, signal: Signal) -> tuple[Signal, Signal] | None:
+    """The motion along the signal's axis in either half alone; None where there are no halves."""
+    steady = motion.steadied()[0]
+    halves = [steady.half(k) for k in (0, 1)]
+    if not all(half.channels for half in halves):
+        return None
+    size = len(signal.samples)
+    first, second = (h.onto_grid(signal.axis, start=signal.start, rate=signal.rate, size=size) for h in halves)
+    return first, second
+
+
 def setting(registry: Registry) -> dict[str, Any]:
     """What the run's first ledger entry says of programs and plugins."""
     return {
-        "environment": environment(),
+        "environment": environment({"libraries": registry.libraries()}),
         "plugins": [
-            {"name": p.plugin, "distribution": p.distribution, "version": p.version, "editable": p.editable}
+            {
+                "name": p.plugin,
+                "distribution": p.distribution,
+                "version": p.version,
+                "editable": p.editable,
+                "origin": p.origin.value,
+                "api": p.api,
+                "source_sha256": source_digest(p.source) if p.source else None,
+            }
             for p in registry.providers
         ],
-        "plugins_not_loaded": [{"name": b.plugin, "reason": b.reason} for b in registry.broken],
+        "plugins_not_loaded": [
+            {"name": b.plugin, "distribution": b.distribution, "version": b.version, "reason": b.reason}
+            for b in registry.broken
+        ],
+        "plugins_left_out": [{"name": name, "reason": reason} for name, reason in sorted(registry.left_out.items())],
     }
 
 
@@ -241,6 +309,8 @@ class _Journey:
         self._watcher = watcher
         self._warnings: list[str] = []
         self._readout: Readout | None = None
+        self._controls: Controls | None = None
+        self.assessed: dict[str, Any] | None = None
 
     @contextmanager
     def _stage(self, stage: Stage) -> Iterator[tuple[dict[str, Any], dict[str, Any]]]:
@@ -258,25 +328,11 @@ class _Journey:
         """Open the evidence as frames and judge its clock."""
         plan = self._plan
         with self._stage(plan.source) as (implementation, record):
-            opened: FrameStream = guard.call(implementation, lambda: plan.source.open(plan.evidence), FrameStream)
-            guard.check_stream(implementation, opened)
             passes = {1: "reading frames", 2: "measuring motion"}
-
-            def progress(done: int, total: int, number: int) -> None:
-                self._watcher.progress(passes.get(number, f"reading frames, pass {number}"), done, total, "frames")
-
-            stream = WatchedStream(opened, progress)
-            record["facts"] = dict(opened.facts)
-            record["frames"] = opened.frame_count
-        with self._ledger.step("judge clock") as record:
-            clock = judge_clock(
-                stream.stamps,
-                resolution=stream.stamp_resolution,
-                declared_rate=stream.declared_rate,
-                capture_fps=plan.case.camera.capture_fps,
-            )
-            record["clock"] = describe_clock(clock)
-            self._watcher.say(f"clock: {clock.verdict.value}, {clock.rate:.6g} frames/s ({clock.basis})")
+            stream = open_watched(plan.source, plan.evidence, implementation, self._watcher, passes=passes)
+            record["facts"] = dict(stream.facts)
+            record["frames"] = stream.frame_count
+        clock = clock_on_record(stream, self._ledger, self._watcher, capture_fps=plan.case.camera.capture_fps)
         if turned := describe_turn(stream.facts, stream.height, stream.width):
             self._warn(turned)
         return stream, clock
@@ -429,6 +485,19 @@ class _Journey:
                 )
         return signal
 
+    def _chosen(self, motion: Motion) -> tuple[Signal, Signal] | None:
+        """What a combiner that selects channels makes of either half alone; None of one that takes all."""
+        combiner = self._plan.combiner
+        halves = [motion.steadied()[0].half(k) for k in (0, 1)] if combiner.selects and not motion.doubt else []
+        if not halves or not all(half.channels for half in halves):
+            return None
+        implementation = self._plan.implementation(combiner)
+        first, second = (
+            guard.call(implementation, lambda h=half: combiner.combine(h), Signal)  # type: ignore[misc]
+            for half in halves
+        )
+        return first, second
+
     def denoise(self, signal: Signal) -> Signal:
         """Apply the denoisers in order."""
         for denoiser in self._plan.denoisers:
@@ -440,11 +509,14 @@ class _Journey:
                 record["output_sha256"] = array_digest(signal.samples, signal.sigma, signal.observed)
         return signal
 
-    def judge(self, stream: FrameStream, motion: Motion, signal: Signal, raw: Signal, recovered: Signal) -> Recovery:
+    def judge(
+        self, frames: SensorFrames, stream: FrameStream, motion: Motion, signal: Signal, raw: Signal, recovered: Signal
+    ) -> Recovery:
         """Ask whether there is anything in it."""
         plan = self._plan
         with self._ledger.step("detect") as record:
-            detection = detect(motion, signal, key_interval=_key_interval(stream, motion.frame_rate))
+            chosen = self._chosen(motion)
+            detection = detect(motion, signal, chosen=chosen, key_interval=key_interval(stream, motion.frame_rate))
             record["detection"] = {
                 "verdict": detection.verdict.value,
                 "p_value": detection.p_value,
@@ -452,10 +524,51 @@ class _Journey:
                 "band_hz": detection.band,
                 "reason": detection.reason,
             }
+        detection = self._control(frames, motion, signal, detection)
         title = f"{plan.case.case.title or plan.case.case.id} · {plan.name} · {plan.evidence.path.name}"
         rolling = plan.case.camera.shutter is ShutterKind.ROLLING
         lines = notches(motion.frame_rate, recovered.rate) if rolling else ()
-        return Recovery(raw, recovered, detection, title, lines)
+        halves = None
+        if detection.verdict is Verdict.SIGNAL and not rolling:
+            halves = chosen or _plain_halves(motion, signal)
+        inspected = frames.stream if isinstance(frames.stream, InspectedStream) else None
+        return Recovery(
+            raw,
+            recovered,
+            detection,
+            title,
+            lines,
+            vibrations=vibrations(motion, halves, frames.stored) if halves else (),
+            picture=inspected.picture[1] if inspected and inspected.picture else None,
+            full_scale=stream.full_scale,
+        )
+
+    def _control(self, frames: SensorFrames, motion: Motion, signal: Signal, detection: Detection) -> Detection:
+        """Carry out the controls; the verdict in their light."""
+        plan = self._plan
+        self._watcher.say("carrying out the controls")
+        estimating, combining = plan.implementation(plan.estimator), plan.implementation(plan.combiner)
+        with self._ledger.step("controls") as record:
+            controls = control(
+                frames,
+                motion,
+                signal,
+                detection,
+                lambda shown: guard.call(estimating, lambda: plan.estimator.estimate(shown), Motion),
+                lambda measured: guard.call(combining, lambda: plan.combiner.combine(measured), Signal),
+                key_interval=key_interval(frames.stream, motion.frame_rate),
+            )
+            self._controls = controls
+            record["controls"] = controls.described()
+            judged = heeded(detection, controls)
+            record["verdict"] = judged.verdict.value
+        if controls.still_region is not None and controls.still.verdict is Verdict.SIGNAL:
+            r = controls.still_region
+            self._warn(
+                f"the control region {r.x},{r.y},{r.width},{r.height} beside the region shows a common motion too: "
+                "it may be the camera that vibrates, the light, or the compression"
+            )
+        return judged
 
     def export(self, recovery: Recovery, staging: Path) -> list[Path]:
         """Have the exporters write their files into the staging folder."""
@@ -486,8 +599,20 @@ class _Journey:
     ) -> dict[str, Any]:
         """Write result.json and the report."""
         with self._ledger.step("summarise"):
+            picture = frames.stream.picture if isinstance(frames.stream, InspectedStream) else None
+            if picture is not None:
+                drawn = draw_picture(picture[1], stream.full_scale)
+                self._ledger.published(self._folder.write(PICTURE_NAME, drawn))
             result = summarise(self._plan, self._folder.path, evidence, stream, clock, frames, recovery, self._warnings)
             result["shutter"]["readout_order"] = self._described_readout()
+            if self.assessed is not None:
+                result["assessment"] = self.assessed
+            if self._controls is not None:
+                result["controls"] = self._controls.described()
+                result["detection_over_time"] = self._controls.described_course()
+            if picture is not None:
+                time = float(clock.times[picture[0]])
+                result["picture"] = describe_picture(picture[0], time, stream.height, stream.width)
             self._ledger.published(self._folder.write("result.json", to_json(result)))
             report = render_report(result, self._folder.path)
             self._ledger.published(self._folder.write("report.html", report))

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, cast
 
 from vmforensics.case import AUTO, Case, CaseFile, StageSpec, resolve, with_stage
 from vmforensics.custody import source_digest
-from vmforensics.data import Evidence
+from vmforensics.data import Evidence, FrameStream
 from vmforensics.errors import ParameterError, UnknownPlugin, VmforensicsError
 from vmforensics.plugins import RegisteredStage, Registry
+from vmforensics.recovery import guard
 from vmforensics.stages import STAGES, Denoiser, Exporter, FrameSource, MotionEstimator, SignalCombiner, Stage
 
 
@@ -61,9 +63,11 @@ def plan_case(case_file: CaseFile, registry: Registry) -> list[Plan]:
     EvidenceMissing
         An exhibit isn't there.
     UnknownPlugin, ParameterError
-        A stage isn't installed, or a parameter isn't allowed; the message says where in the case file.
+        A stage isn't installed, or isn't of a plugin that the case allows, or a parameter isn't allowed; the message
+        says where in the case file.
     """
     case = resolve(case_file.case)
+    registry = _allowed(case_file, registry)
     stages: list[dict[str, list[Stage]]] = []
     implementations: dict[int, dict[str, Any]] = {}
     for number, run in enumerate(case.runs):
@@ -120,14 +124,41 @@ def source_for(path: Path, registry: Registry) -> FrameSource:
     return cast(FrameSource, registry.create("frame_source", _source_for(evidence, registry)))
 
 
+def opened(source: FrameSource, evidence: Evidence, registry: Registry) -> FrameStream:
+    """Evidence as frames; what goes wrong in the source, now or while frames are read, is named as its own.
+
+    Raises
+    ------
+    EvidenceMissing, EvidenceUnreadable, NoVideo, TooFewFrames
+        It can't be read as frames.
+    StageError
+        The source raised something else, or returned no frames.
+    """
+    implementation = describe_implementation(source, registry.find(source.kind, source.name))
+    stream = guard.call(implementation, partial(source.open, evidence), FrameStream)
+    guard.check_stream(implementation, stream)
+    return stream
+
+
+def _allowed(case_file: CaseFile, registry: Registry) -> Registry:
+    """The stages of the plugins that the case allows."""
+    if case_file.case.plugins is None:
+        return registry
+    try:
+        return registry.allowing(case_file.case.plugins.allow)
+    except UnknownPlugin as error:
+        raise UnknownPlugin(f"{case_file.describe(('plugins', 'allow'))}: {error.message}", hint=error.hint) from error
+
+
 def _source_for(evidence: Evidence, registry: Registry) -> str:
-    sources = registry.stages("frame_source")
-    for registered in sources:
-        if cast(type[FrameSource], registered.stage).accepts(evidence):
-            return registered.stage.name
+    for registered in registry.stages("frame_source"):
+        source, provider = cast(type[FrameSource], registered.stage), registered.provider
+        who = {"kind": source.kind, "name": source.name, "distribution": provider.distribution}
+        who |= {"version": provider.version, "origin": provider.origin.value}
+        if guard.contained(who, partial(source.accepts, evidence)):
+            return source.name
     raise UnknownPlugin(
-        f"{evidence.path}: no installed frame source takes it; installed: "
-        f"{', '.join(s.stage.name for s in sources) or 'none'}",
+        f"{evidence.path}: no installed frame source takes it; installed: {registry.choices('frame_source')}",
         hint="name a frame_source in the case, or install a plugin for this format",
     )
 
@@ -155,6 +186,7 @@ def describe_implementation(stage: Stage, registered: RegisteredStage) -> dict[s
         "distribution": provider.distribution,
         "version": provider.version,
         "editable": provider.editable,
+        "origin": provider.origin.value,
         "source_sha256": source_digest(provider.source) if provider.source else None,
         "params": stage.params.model_dump(mode="json"),
         "params_meaning": {name: field.description or "" for name, field in stage.Params.model_fields.items()},

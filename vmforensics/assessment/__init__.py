@@ -1,0 +1,5 @@
+"""The assessment of a clip: whether sound can be recovered from it, how faint, and where to look."""
+
+from vmforensics.assessment.run import Assessment, Knowledge, assess_clip
+
+__all__ = ["Assessment", "Knowledge", "assess_clip"]

@@ -1,0 +1,129 @@
+"""The noise floor that a motion estimator shows on a stretch of the clip itself."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from vmforensics.data import Motion
+
+_LEAST_SEGMENT, _SEGMENTS = 32, 8
+_LEAST_BINS = 4
+_SINGULAR = 1e-4  # of the information in the clearer direction, below which the other one isn't known
+_ROW_RATE = 8000.0  # Hz; of the time line that rows are put on, as recoveries do
+
+
+@dataclass(frozen=True, slots=True)
+class Floor:
+    """The noise of a motion, as a density over frequency.
+
+    Parameters
+    ----------
+    stated : float, px/√Hz
+        What the estimator's own uncertainties say of the median observed sample, one-sided.
+    excess : float or None
+        Times as much that the two halves, measured on disjoint pixels, show in the band that counts. None: too little
+        to tell.
+    axis : (float, float)
+        Direction that is measured most surely.
+    along_row, across_rows : float or None, px/√Hz
+        As `stated`, in these directions; None where nothing shows in them.
+    observed : float
+        Share of the time that something was seen in.
+    rate : float, Hz
+        Samples per second of the time line that this was measured on.
+    """
+
+    stated: float
+    excess: float | None
+    axis: tuple[float, float]
+    along_row: float | None
+    across_rows: float | None
+    observed: float
+    rate: float
+
+    @property
+    def density(self) -> float:
+        """One-sided noise density: as stated, times what the halves show beyond it (px/√Hz).
+
+        Halves that agree better than that are frames that a codec copied from one another.
+        """
+        return self.stated * max(self.excess or 1.0, 1.0)
+
+    def rms(self, low: float, high: float) -> float | None:
+        """RMS noise (px) in a band (Hz); None where the band is empty."""
+        return self.density * float(np.sqrt(high - low)) if high > low else None
+
+
+def floor_of(motion: Motion, *, lowest: float, highest: float) -> Floor | None:
+    """Measure the noise floor between two frequencies (Hz); None where the motion holds no information.
+
+    The direction is the one, of x, y and that of most information, whose median observed sample is known best: rows
+    with horizontal edges alone know much, but seldom.
+    """
+    rolling = motion.observed.shape[1] > 1
+    rate = _ROW_RATE if rolling else motion.frame_rate
+    start = float(motion.instants.min())
+    size = int((float(motion.instants.max()) - start) * rate) + 1
+    found: dict[tuple[float, float], tuple[float, float]] = {}
+    for axis in ((1.0, 0.0), (0.0, 1.0), _clearest(motion)):
+        grid = motion.onto_grid(axis, start=start, rate=rate, size=size)
+        if grid.observed.any():
+            density = float(np.median(grid.sigma[grid.observed])) * float(np.sqrt(2 / rate))
+            found[axis] = density, float(grid.observed.mean())
+    if not found:
+        return None
+    best = min(found, key=lambda axis: found[axis][0] / found[axis][1])
+    excess = _excess(motion, best, lowest, min(highest, rate / 2), rate)
+    each = [found[axis][0] if axis in found else None for axis in ((1.0, 0.0), (0.0, 1.0))]
+    return Floor(found[best][0], excess, best, each[0], each[1], found[best][1], rate)
+
+
+def _clearest(motion: Motion) -> tuple[float, float]:
+    gain = np.einsum("ca,frcd->ad", motion.response, motion.precision, dtype=np.float64) @ motion.response
+    x, y = np.linalg.eigh(gain)[1][:, -1]
+    return (float(x), float(y)) if x > 0 or (x == 0 and y > 0) else (-float(x), -float(y))
+
+
+def _excess(motion: Motion, axis: tuple[float, float], lowest: float, highest: float, rate: float) -> float | None:
+    """By how much two halves differ in a band, over what their uncertainties say; a common motion isn't in it."""
+    steady = motion.steadied()[0]
+    solved = [_solved(steady.half(k), axis) for k in (0, 1)]
+    variance = solved[0][1] + solved[1][1]
+    seen = motion.observed & np.isfinite(variance)
+    if not seen.any():
+        return None
+    unlike = (solved[0][0] - solved[1][0])[seen] / np.sqrt(np.broadcast_to(variance, seen.shape)[seen])
+    instants = motion.instants
+    slot = np.rint((instants[seen] - instants.min()) * rate).astype(np.int64)
+    number = np.bincount(slot)
+    difference = np.bincount(slot, unlike) / np.sqrt(np.maximum(number, 1))
+    length = max(_LEAST_SEGMENT, len(number) // _SEGMENTS)
+    count = len(number) // length
+    frequency = np.fft.rfftfreq(length, 1 / rate)
+    band = (frequency >= lowest) & (frequency < highest)
+    if count < 2 or np.count_nonzero(band) < _LEAST_BINS:
+        return None
+    window = np.sin(np.pi * (np.arange(length) + 0.5) / length) ** 2
+    weight = np.sum(window**2 * (number > 0)[: count * length].reshape(count, length), axis=1)
+    used = weight > 0.5 * weight.max(initial=0.0)
+    pieces = difference[: count * length].reshape(count, length)[used] * window
+    power = np.abs(np.fft.rfft(pieces, axis=1)[:, band]) ** 2
+    return float(np.sqrt(np.median(power.mean(axis=1) / weight[used])))
+
+
+def _solved(half: Motion, axis: tuple[float, float]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Displacement (px) along an axis, whatever the motion across it, and its variance (px²); infinite: not known."""
+    if not half.channels:
+        return np.zeros(half.observed.shape), np.full((1, 1), np.inf)
+    gain = np.einsum("ca,frcd->frad", half.response, half.precision, dtype=np.float64)
+    normal = gain @ half.response
+    values, vectors = np.linalg.eigh(normal)
+    known = values[..., 0] > _SINGULAR * np.maximum(values[..., 1], 1e-300)
+    inverse = (vectors / np.where(known[..., None], values, 1.0)[..., None, :]) @ np.swapaxes(vectors, -1, -2)
+    unit = np.asarray(axis)
+    weights = np.einsum("a,frab,frbc->frc", unit, inverse, gain)
+    displacement = np.einsum("...c,...c->...", weights, half.displacement, dtype=np.float64)
+    return displacement, np.where(known, np.einsum("a,frab,b->fr", unit, inverse, unit), np.inf)

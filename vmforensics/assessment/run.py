@@ -1,0 +1,370 @@
+"""The assessment run: evidence → a stretch of frames → texture, row time, noise of each method → verdict and map."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import Path
+from typing import Any, cast
+
+import numpy as np
+
+from vmforensics.assessment import heat_map
+from vmforensics.assessment.budget import Method
+from vmforensics.assessment.candidates import Candidate, best_region, candidates
+from vmforensics.assessment.floor import Floor, floor_of
+from vmforensics.assessment.summary import suggested_case, summarise
+from vmforensics.assessment.texture import Texture
+from vmforensics.assessment.verdict import Judgement, Suitability, judge
+from vmforensics.case import USUAL_STAGES, ShutterKind, dump_case
+from vmforensics.custody import EvidenceDigest, Ledger, RunFolder, WatchedStream, array_digest, next_run_folder
+from vmforensics.data import Clock, Evidence, FrameStream, Motion, Region, RowTime, SensorFrames, Shutter
+from vmforensics.errors import RegionError, TooFewFrames, Unsuitable
+from vmforensics.light import judge_exposure, judge_lamp
+from vmforensics.plugins import Registry
+from vmforensics.readout import judge_readout
+from vmforensics.recovery import guard
+from vmforensics.recovery.examination import Examination
+from vmforensics.recovery.inspect import InspectedStream
+from vmforensics.recovery.journey import saying_where, setting
+from vmforensics.recovery.opening import clock_on_record, open_watched
+from vmforensics.recovery.plan import describe_implementation, source_for
+from vmforensics.recovery.stretch import Stretch
+from vmforensics.recovery.summary import to_json
+from vmforensics.recovery.watch import Unwatched, Watcher
+from vmforensics.stages import FrameSource, MotionEstimator, RowTimeCalibrator, Stage
+
+_PIXELS = 400_000_000
+"""What is looked at: 190 frames at 1080p, all 2200 frames of a second at 240 × 180."""
+
+_ORDINARY, _HIGH_SPEED = 100.0, 400.0
+"""Frames/s; slower footage is hardly ever from a global shutter, faster footage hardly ever from a rolling one."""
+
+_MOVING_PIXELS, _MOVING_FRAMES = 60_000_000, 48
+"""What a picture that moves is followed through, which takes a hundred times as long."""
+
+_CALIBRATORS = ("telemetry", "mains-flicker")
+_READOUT = 0.9  # share of a frame's time that a readout is taken to last where it isn't known; only noise rests on it
+
+
+@dataclass(frozen=True, slots=True)
+class Assessment:
+    """A finished assessment.
+
+    Parameters
+    ----------
+    folder : Path
+        Its run folder.
+    result : dict
+        What its assessment.json says.
+    head : str
+        SHA-256 of the ledger's last line, to be kept elsewhere.
+    """
+
+    folder: Path
+    result: dict[str, Any]
+    head: str
+
+
+@dataclass(frozen=True, slots=True)
+class Knowledge:
+    """What the user knows of the recording beforehand; nothing has to be known.
+
+    Parameters
+    ----------
+    shutter : str or None
+        "rolling" or "global"; None: whichever the clip may be.
+    row_time : float or None, s
+    row_time_uncertainty : float or None, s
+    exposure : float or None, s
+    capture_fps : float or None, Hz
+        Frame rate as filmed, where the container's isn't true.
+    region : Region or None
+        Where to look; the whole picture if None.
+    """
+
+    shutter: str | None = None
+    row_time: float | None = None
+    row_time_uncertainty: float | None = None
+    exposure: float | None = None
+    capture_fps: float | None = None
+    region: Region | None = None
+
+
+def assess_clip(
+    clip: str | Path,
+    out: str | Path | None = None,
+    *,
+    known: Knowledge | None = None,
+    count: int = 5,
+    registry: Registry | None = None,
+    watcher: Watcher | None = None,
+) -> Assessment:
+    """Say whether sound can be recovered from a clip, how faint, and where in the picture to look.
+
+    The first seconds are read, the detail of the picture and its noise are measured tile by tile, and the usual motion
+    estimators are run to see what noise they show on this very footage.
+
+    Parameters
+    ----------
+    clip
+        A video file, or a folder of pictures.
+    out
+        The run folder; by default the next number under `casefiles/CLIP/assessments/` in the working folder.
+    known
+        What is known of the recording.
+    count
+        How many candidate regions to name, beside the best one.
+    registry
+        The stages to choose from; those installed if None.
+    watcher
+        Told of the progress.
+
+    Raises
+    ------
+    VmforensicsError
+        What went wrong; a run that had begun leaves a ledger that says so. That a clip isn't suitable is no error.
+    """
+    registry, watcher, known = registry or Registry(), watcher or Unwatched(), known or Knowledge()
+    evidence = Evidence(Path(clip))
+    source = source_for(evidence.path, registry)
+    if out is None:
+        parent = Path("casefiles") / evidence.path.absolute().stem / "assessments"
+        path = next_run_folder(parent, evidence=[evidence.path])
+    else:
+        path = Path(out)
+    folder = RunFolder.create(path, evidence=[evidence.path])
+    region = known.region
+    asked = {
+        "shutter": known.shutter,
+        "row_time_s": known.row_time,
+        "row_time_uncertainty_s": known.row_time_uncertainty,
+        "exposure_s": known.exposure,
+        "capture_fps": known.capture_fps,
+        "region": [region.x, region.y, region.width, region.height] if region else None,
+    }
+    with folder.record(assessment=asked, **setting(registry)) as ledger, saying_where(ledger):
+        run = _Run(evidence, folder, ledger, watcher, registry, known)
+        examination = Examination(evidence, ledger, watcher)
+        before = examination.before()
+        stream, clock = run.open(source)
+        texture = run.look(stream, clock)
+        row_time = run.find_row_time(stream, clock)
+        methods = run.measure(stream, clock, row_time, moving=texture.moved)
+        examination.after(before)
+        result = run.publish(before, stream, clock, texture, row_time, methods, count)
+    return Assessment(path, result, ledger.head)
+
+
+class _Run:
+    """The steps of one assessment, each bracketed in the ledger."""
+
+    def __init__(
+        self,
+        evidence: Evidence,
+        folder: RunFolder,
+        ledger: Ledger,
+        watcher: Watcher,
+        registry: Registry,
+        known: Knowledge,
+    ) -> None:
+        self._evidence = evidence
+        self._folder = folder
+        self._ledger = ledger
+        self._watcher = watcher
+        self._registry = registry
+        self._known = known
+        self._whole = 0.0
+
+    def open(self, source: FrameSource) -> tuple[WatchedStream, Clock]:
+        """Open the first seconds of the evidence as frames, and judge the clock of all of it."""
+        implementation = self._implementation(source)
+        with self._ledger.step(source.kind, implementation=implementation) as record:
+            stream = open_watched(source, self._evidence, implementation, self._watcher, most_pixels=_PIXELS)
+            whole = cast(Any, stream).whole
+            record["facts"] = dict(stream.facts)
+            record["frames"], record["frames_looked_at"] = len(whole), stream.frame_count
+        clock = clock_on_record(stream, self._ledger, self._watcher, stamps=whole, capture_fps=self._known.capture_fps)
+        self._whole = float(clock.times[-1]) + 1 / clock.rate
+        return stream, replace(clock, times=clock.times[: stream.frame_count])
+
+    def look(self, stream: WatchedStream, clock: Clock) -> Texture:
+        """Measure the picture's detail and noise."""
+        with self._ledger.step("look at texture and noise") as record:
+            texture = Texture.of(SensorFrames(stream, clock, region=self._known.region))
+            record["noise_dn2"] = {"a": texture.noise.a, "b": texture.noise.b}
+            record["output_sha256"] = array_digest(texture.information)
+        return texture
+
+    def find_row_time(self, stream: WatchedStream, clock: Clock) -> RowTime | None:
+        """The row time as stated, or as the file or the lamps tell it; None for high-speed footage."""
+        known = self._known
+        if known.row_time:
+            return RowTime("stated", "stated by the user", known.row_time, known.row_time_uncertainty or known.row_time)
+        if known.shutter == "global" or clock.rate > _HIGH_SPEED:
+            return None
+        found: list[RowTime] = []
+        for name in _CALIBRATORS:
+            if name not in {registered.stage.name for registered in self._registry.stages("row_time_calibrator")}:
+                continue
+            calibrator = cast(RowTimeCalibrator, self._registry.create("row_time_calibrator", name))
+            implementation = self._implementation(calibrator)
+            with self._ledger.step(calibrator.kind, implementation=implementation) as record:
+                frames = SensorFrames(stream, clock, Shutter(), known.region)
+                work = partial(calibrator.calibrate, frames, self._evidence)
+                row_time = guard.call(implementation, work, RowTime)
+                record["row_time_s"], record["row_time_uncertainty_s"] = row_time.value, row_time.uncertainty
+                record["reason"] = row_time.reason
+            found.append(row_time)
+        measured = [r for r in found if r.determinate and not r.prior]
+        return min(measured or found, key=lambda r: r.relative_uncertainty or np.inf, default=None)
+
+    def measure(self, stream: WatchedStream, clock: Clock, row_time: RowTime | None, *, moving: bool) -> list[Method]:
+        """Measure the noise of each method that the clip may allow."""
+        shutters = [self._known.shutter] if self._known.shutter else []
+        if not shutters and clock.rate <= _HIGH_SPEED:
+            shutters.append("rolling")
+        if not shutters or (self._known.shutter is None and not self._known.row_time and clock.rate >= _ORDINARY):
+            shutters.append("global")
+        shown: FrameStream = stream
+        if moving:
+            shown = Stretch.of(stream, _MOVING_PIXELS, least=_MOVING_FRAMES)
+            clock = replace(clock, times=clock.times[: shown.frame_count])
+        return [self._method(ShutterKind(kind), shown, clock, row_time) for kind in shutters]
+
+    def _method(self, kind: ShutterKind, stream: FrameStream, clock: Clock, row_time: RowTime | None) -> Method:
+        name = USUAL_STAGES[kind]["motion_estimator"][0]
+        estimator = cast(MotionEstimator, self._registry.create("motion_estimator", name))
+        region = self._known.region or Region(0, 0, stream.width, stream.height)
+        rolling = kind is ShutterKind.ROLLING
+        line_delay = 0.0
+        if rolling:
+            line_delay = (row_time and row_time.value) or _READOUT / clock.rate / stream.height
+        shutter = Shutter(line_delay=line_delay, exposure=self._known.exposure)
+        inspected = InspectedStream(cast(Any, stream), shutter, region)
+        frames = SensorFrames(inspected, clock, shutter, region)
+        floor: Floor | None = None
+        refusal = doubt = ""
+        implementation = self._implementation(estimator)
+        upper = 0.5 / line_delay if rolling else clock.rate / 2
+        with self._ledger.step(estimator.kind, implementation=implementation, shutter=kind.value) as record:
+            try:
+                motion = guard.call(implementation, lambda: estimator.estimate(frames), Motion)
+            except (Unsuitable, RegionError, TooFewFrames) as error:
+                refusal = error.message
+            else:
+                doubt = motion.doubt
+                floor = floor_of(motion, lowest=min(80.0, upper / 4), highest=1000.0)
+                refusal = self._refusal(motion, frames, row_time) if rolling else ""
+                record["noise_density_px_per_rthz"] = floor.density if floor else None
+            record["refusal"], record["doubt"] = refusal or None, doubt or None
+        duty = line_delay * frames.rows * clock.rate if rolling and row_time and row_time.value else None
+        return Method(
+            shutter=kind.value,
+            estimator=name,
+            floor=floor,
+            refusal=refusal,
+            doubt=doubt,
+            upper=min(upper, 4000.0) if rolling else upper,
+            gain=None,
+            exposure=self._known.exposure,
+            duty=duty,
+            samples_per_second=clock.rate * (frames.rows if rolling else 1),
+        )
+
+    @staticmethod
+    def _refusal(motion: Motion, frames: SensorFrames, row_time: RowTime | None) -> str:
+        """Why rows' instants mean nothing; "" where they may."""
+        stream, exposure = frames.stream, frames.shutter.exposure
+        if refused := judge_exposure(exposure).refusal:
+            return refused
+        if isinstance(stream, InspectedStream) and len(stream.index):
+            instants = frames.clock.times[stream.index, None] + frames.row_offsets()[stream.bands]
+            if refused := judge_lamp(stream.light, instants, exposure).refusal:
+                return refused
+            readout = judge_readout(motion, predicted=stream.facts.get("inter_coded") is True)
+            if row_time is not None and row_time.determinate and readout.verdict.value == "contradicted":
+                return readout.reason
+            if (
+                readout.pace is not None
+                and readout.uncertainty is not None
+                and _together(readout.pace, readout.uncertainty)
+            ):
+                return f"{readout.reason}"
+        return ""
+
+    def publish(
+        self,
+        evidence: EvidenceDigest,
+        stream: WatchedStream,
+        clock: Clock,
+        texture: Texture,
+        row_time: RowTime | None,
+        methods: Sequence[Method],
+        count: int,
+    ) -> dict[str, Any]:
+        """Write the map, the case and assessment.json."""
+        with self._ledger.step("judge") as record:
+            judgement = judge(methods, clock, row_time, duration=self._whole, clipped=texture.clipped)
+            record["verdict"], record["reasons"] = judgement.word.value, list(judgement.reasons)
+        with self._ledger.step("summarise"):
+            best = self._placed(best_region(texture))
+            ranked = [c for c in (self._placed(each) for each in candidates(texture, count)) if c is not None]
+            per_frame = np.sqrt(2 / clock.rate)
+            picture = heat_map.draw(
+                texture.picture,
+                texture.uncertainty * per_frame,
+                (texture.rows, texture.cols),
+                [("best", c) for c in ([best_region(texture)] if best else []) if c]
+                + [(str(k), c) for k, c in enumerate(candidates(texture, count), start=1)],
+                title=f"{self._evidence.path.name}: {judgement.word.value}",
+                caption=judgement.reasons[0],
+                full_scale=stream.full_scale,
+            )
+            files = self._folder.write("assessment.png", picture)
+            self._ledger.published(files)
+            case = None
+            if judgement.method is not None:
+                case = suggested_case(
+                    self._evidence, self._known, judgement.method, row_time, best, folder=self._folder.path
+                )
+            if case is not None:
+                written = self._folder.write("case.yaml", dump_case(case, leave_out_defaults=True).encode())
+                self._ledger.published(written)
+                files = {**files, **written}
+            result = summarise(
+                judgement,
+                methods,
+                self._evidence,
+                evidence,
+                stream,
+                clock,
+                texture,
+                row_time,
+                whole_duration=self._whole,
+                best=best,
+                ranked=ranked,
+                files=files,
+            )
+            self._ledger.published(self._folder.write("assessment.json", to_json(result)))
+        return result
+
+    def _placed(self, candidate: Candidate | None) -> Candidate | None:
+        """A candidate of the region looked at, as a rectangle of the whole picture."""
+        origin = self._known.region
+        if candidate is None or origin is None:
+            return candidate
+        r = candidate.region
+        return replace(candidate, region=Region(r.x + origin.x, r.y + origin.y, r.width, r.height))
+
+    def _implementation(self, stage: Stage) -> dict[str, Any]:
+        return describe_implementation(stage, self._registry.find(stage.kind, stage.name))
+
+
+def _together(pace: float, uncertainty: float) -> bool:
+    """Whether the rows were exposed together, by the picture's own motion."""
+    return abs(pace) < 4 * uncertainty and uncertainty < 0.1
+
+
+__all__ = ["Assessment", "Judgement", "Knowledge", "Suitability", "assess_clip"]

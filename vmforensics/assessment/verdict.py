@@ -1,0 +1,131 @@
+"""The verdict on a clip, with its reasons in plain words."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+
+from vmforensics.assessment.budget import LOUDNESS, SPEECH_LEVEL, Method
+from vmforensics.data import Clock, RowTime, TimingVerdict
+
+_GOOD_SNR = 0.0  # dB in 80-1000 Hz: smoothing and denoising win some 10 dB for tonal sound, less for the rest
+_SHORT = 1.0  # s
+_GOOD_ROW_TIME = 0.003  # relative uncertainty
+_CRUSHED = 0.3  # share of a small motion left by the compression below which its shape is gone too
+_LEAST_UPPER = 200.0  # Hz; below it there is a voice's pitch at best
+_CLIPPED = 0.05  # share of the pixels
+
+
+class Suitability(StrEnum):
+    """Whether sound can be recovered from a clip."""
+
+    SUITABLE = "suitable"
+    MARGINAL = "marginal"
+    NOT_SUITABLE = "not suitable"
+
+
+@dataclass(frozen=True, slots=True)
+class Judgement:
+    """A verdict.
+
+    Parameters
+    ----------
+    word : Suitability
+    reasons : tuple of str
+        Why, the weightiest first.
+    method : Method or None
+        The way of recovery that promises most; None where none does.
+    """
+
+    word: Suitability
+    reasons: tuple[str, ...]
+    method: Method | None
+
+
+def judge(
+    methods: Sequence[Method], clock: Clock, row_time: RowTime | None, *, duration: float, clipped: float
+) -> Judgement:
+    """Weigh what is known.
+
+    `suitable` asks that the motion which a loud voice of 80 dB causes at under two metres equals the noise from 80 Hz
+    to 1 kHz, before any smoothing; `marginal` that the loudest that published experiments played does.
+
+    Parameters
+    ----------
+    methods
+        The ways of recovery that the clip may allow.
+    clock
+        The clip's clock.
+    row_time
+        What is known of the row time; None where nobody looked.
+    duration : float, s
+        Of the clip.
+    clipped : float
+        Share of the pixels at either end of the codes in use.
+    """
+    possible = [m for m in methods if m.floor is not None and not m.refusal and m.detectable(1000.0) is not None]
+    if not possible:
+        why = tuple(f"as a {m.shutter} shutter: {m.refusal or _nothing(m)}" for m in methods)
+        return Judgement(Suitability.NOT_SUITABLE, why, None)
+    method = max(possible, key=lambda m: (m.upper >= _LEAST_UPPER, m.snr(SPEECH_LEVEL, 1000.0) or -300.0))
+    loud, loudest = (
+        method.snr(displacement, 1000.0) or -300.0 for displacement in (SPEECH_LEVEL, LOUDNESS[-1].displacement)
+    )
+    reasons, word = [_heard(method, loud, loudest)], Suitability.SUITABLE
+    if loudest < _GOOD_SNR:
+        word = Suitability.NOT_SUITABLE
+    elif loud < _GOOD_SNR:
+        word = Suitability.MARGINAL
+    limits = list(_limits(method, clock, row_time, duration=duration, clipped=clipped))
+    if limits and word is Suitability.SUITABLE:
+        word = Suitability.MARGINAL
+    return Judgement(word, (*reasons, *limits), method)
+
+
+def _nothing(method: Method) -> str:
+    if method.floor is None:
+        return "nothing in the picture shows motion"
+    return f"{method.upper * 2:.4g} frames/s show nothing from 80 Hz up"
+
+
+def _heard(method: Method, loud: float, loudest: float) -> str:
+    least = method.detectable(1000.0) or 0.0
+    told = (
+        f"as a {method.shutter} shutter, motion of {least:.2g} px RMS from 80 to {min(1000.0, method.upper):.0f} Hz "
+        "equals the noise"
+    )
+    if loud >= _GOOD_SNR:
+        return f"{told}; a loud voice of 80 dB at under two metres would be {loud:.0f} dB above it"
+    if loudest >= _GOOD_SNR:
+        return (
+            f"{told}; a loud voice of 80 dB at under two metres would be at {loud:+.0f} dB, the 110 dB of published "
+            f"experiments at {loudest:+.0f} dB"
+        )
+    return f"{told}; even the 110 dB of published experiments would be at {loudest:+.0f} dB"
+
+
+def _limits(
+    method: Method, clock: Clock, row_time: RowTime | None, *, duration: float, clipped: float
+) -> Sequence[str]:
+    """What keeps a clip from being suitable, however low its noise."""
+    limits = []
+    if method.doubt:
+        limits.append(method.doubt)
+    if method.gain is not None and method.gain < _CRUSHED:
+        limits.append(f"the compression left about {100 * method.gain:.0f} % of so small a motion, and distorted it")
+    if method.upper < _LEAST_UPPER:
+        limits.append(f"nothing above {method.upper:.4g} Hz shows")
+    if clock.verdict is TimingVerdict.VARIABLE or clock.doubtful_by:
+        limits.append(f"the frames' times are uncertain ({clock.basis})")
+    if method.shutter == "rolling":
+        known = None if row_time is None else row_time.relative_uncertainty
+        if row_time is None or row_time.value is None or row_time.prior:
+            limits.append("the row time isn't known: film an LED of known frequency with the same camera and mode")
+        elif known is not None and known > _GOOD_ROW_TIME:
+            limits.append(f"the row time is known to {100 * known:.2g} % only")
+    if duration < _SHORT:
+        limits.append(f"the clip is {duration:.2g} s short")
+    if clipped > _CLIPPED:
+        limits.append(f"{100 * clipped:.0f} % of the pixels are clipped, and show no motion")
+    return limits

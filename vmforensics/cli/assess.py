@@ -1,0 +1,234 @@
+"""`vmforensics assess` and `vmforensics scan`: what a clip allows, before anything is recovered."""
+
+from __future__ import annotations
+
+import textwrap
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from vmforensics.cli.console import ClipArgument, Console, JsonOption, QuietOption, print_json, printable
+from vmforensics.cli.recover import OutOption, region_of
+from vmforensics.errors import ParameterError
+
+if TYPE_CHECKING:
+    from vmforensics.assessment import Assessment, Knowledge
+
+CaptureOption = Annotated[
+    str | None, typer.Option(help="Frames per second as filmed; high-speed files claim 30.", metavar="HZ")
+]
+ShutterOption = Annotated[str | None, typer.Option(help="rolling or global, where it is known.", metavar="KIND")]
+RowTimeOption = Annotated[
+    str | None, typer.Option(help="Rolling shutter: time from row to row, where it is known.", metavar="TIME")
+]
+ExposureOption = Annotated[str | None, typer.Option(help="Exposure time, where it is known.", metavar="TIME")]
+RoiOption = Annotated[str | None, typer.Option(help="Look at this part of the picture only.", metavar="X,Y,W,H")]
+_INDENT = " " * 13
+
+
+def assess(
+    clip: ClipArgument,
+    *,
+    capture_fps: CaptureOption = None,
+    shutter: ShutterOption = None,
+    row_time: RowTimeOption = None,
+    exposure: ExposureOption = None,
+    roi: RoiOption = None,
+    out: OutOption = None,
+    as_json: JsonOption = False,
+    quiet: QuietOption = False,
+) -> None:
+    """Say whether sound can be recovered from a clip, how faint, and where in the picture.
+
+    Needs no settings. Leaves a folder with assessment.json, assessment.png (the noise of each part of the picture over
+    a frame), a case.yaml that is ready to run where one can be written, and the ledger. That a clip isn't suitable is
+    an answer too, with exit code 0.
+
+    \b
+    Examples:
+      vmforensics assess street.mp4
+      vmforensics assess chips.avi --capture-fps 2200 --out assessments/chips
+    """
+    known = knowledge(capture_fps, shutter, row_time, exposure, roi)
+    outcome = _assessed(clip, out, known, 5, quiet=quiet or as_json)
+    if as_json:
+        print_json({**outcome.result, "run_dir": str(outcome.folder), "ledger_head_sha256": outcome.head})
+    elif not quiet:
+        report_assessment(outcome)
+
+
+def scan(
+    clip: ClipArgument,
+    *,
+    count: Annotated[int, typer.Option(help="How many regions to name.", min=1, max=50)] = 10,
+    capture_fps: CaptureOption = None,
+    shutter: ShutterOption = None,
+    roi: RoiOption = None,
+    out: OutOption = None,
+    as_json: JsonOption = False,
+    quiet: QuietOption = False,
+) -> None:
+    """Find the parts of a picture that would show the faintest motion, and rank them.
+
+    The same as `assess`, told by region. Whether anything vibrates there, only a recovery tells.
+
+    \b
+    Examples:
+      vmforensics scan street.mp4
+      vmforensics scan street.mp4 --count 20 --json
+    """
+    known = knowledge(capture_fps, shutter, None, None, roi)
+    outcome = _assessed(clip, out, known, count, quiet=quiet or as_json)
+    result = outcome.result
+    if as_json:
+        keys = ("evidence", "best_region", "candidates")
+        folder = {"run_dir": str(outcome.folder), "ledger_head_sha256": outcome.head}
+        print_json({**{key: result[key] for key in keys}, **folder})
+        return
+    if quiet:
+        return
+    typer.echo(f"{'':<6}{'x,y,width,height':<22}{'px/√Hz':>10}{'px a frame':>12}{'direction':>11}{'share':>8}")
+    best = [("best", result["best_region"])] if result["best_region"] else []
+    for label, each in best + [(str(k), c) for k, c in enumerate(result["candidates"], start=1)]:
+        place = ",".join(str(n) for n in each["region"])
+        typer.echo(
+            f"{label:<6}{place:<22}{each['noise_density_px_per_rthz']:>10.2g}{each['uncertainty_per_frame_px']:>12.2g}"
+            f"{each['direction_deg']:>10.0f}°{100 * each['share_of_information']:>7.0f}%"
+            f"{'  moves or flickers by itself' if each['moves_by_itself'] else ''}"
+        )
+    if not result["candidates"]:
+        typer.echo("nothing in the picture shows motion")
+    _tell([("look", outcome.folder / "assessment.png"), ("facts", outcome.folder / "assessment.json")])
+
+
+def knowledge(
+    capture_fps: str | None, shutter: str | None, row_time: str | None, exposure: str | None, roi: str | None
+) -> Knowledge:
+    """What the options say of a recording.
+
+    Raises
+    ------
+    ParameterError
+        A value isn't allowed.
+    """
+    from vmforensics.assessment.run import Knowledge
+    from vmforensics.data import Region
+    from vmforensics.units import hertz, seconds
+
+    if shutter not in (None, "rolling", "global"):
+        raise ParameterError(f"--shutter {shutter!r} isn't known", hint="rolling or global")
+    if shutter == "global" and row_time is not None:
+        raise ParameterError("--row-time contradicts --shutter global", hint="leave one of them out")
+    values: dict[str, float | None] = {}
+    for option, text, read in (
+        ("--capture-fps", capture_fps, hertz),
+        ("--row-time", row_time, seconds),
+        ("--exposure", exposure, seconds),
+    ):
+        try:
+            values[option] = None if text is None else read(text)
+        except ValueError as error:
+            raise ParameterError(f"{option}: {error}") from error
+        if values[option] is not None and not (values[option] or 0) > 0:
+            raise ParameterError(f"{option} {text} isn't allowed", hint="it must be greater than 0")
+    rectangle = region_of(roi)
+    return Knowledge(
+        shutter=shutter or ("rolling" if row_time is not None else None),
+        row_time=values["--row-time"],
+        exposure=values["--exposure"],
+        capture_fps=values["--capture-fps"],
+        region=Region(*rectangle) if rectangle else None,
+    )
+
+
+def report_assessment(outcome: Assessment) -> None:
+    """Tell the verdict, the reasons, and what the picture would show."""
+    result = outcome.result
+    typer.echo(f"{'verdict:':<13}{result['verdict'].upper()}")
+    for reason in result["reasons"]:
+        typer.echo(
+            textwrap.fill(printable(reason), 100, initial_indent=_INDENT + "- ", subsequent_indent=_INDENT + "  ")
+        )
+    looked, clock = result["looked_at"], result["clock"]
+    lines: list[tuple[str, Any]] = [
+        (
+            "clip",
+            f"{result['evidence']['name']}, {result['duration_s']:.4g} s at {clock['frame_rate_hz']:.6g} frames/s",
+        ),
+        ("looked at", f"the first {looked['frames']} frames, {looked['seconds']:.3g} s"),
+        ("clock", f"{clock['verdict']} ({clock['basis']})"),
+    ]
+    if result["row_time"]:
+        from vmforensics.report.quantities import measured
+
+        found = result["row_time"]
+        value = measured(found["row_time_s"], found["row_time_uncertainty_s"], "s")
+        told = value if found["row_time_s"] is not None else "not known"
+        lines.append(("row time", f"{told} ({found['method']}: {found['reason']})"))
+    _tell(lines)
+    for method in result["methods"]:
+        _tell_method(method)
+    best = result["best_region"]
+    lines = []
+    if best:
+        place = ",".join(str(n) for n in best["region"])
+        share = 100 * best["share_of_information"]
+        lines.append(("best region", f"{place} (x,y,width,height) holds {share:.0f} % of what shows motion"))
+    lines.append(("look", outcome.folder / "assessment.png"))
+    if (case := outcome.folder / "case.yaml").is_file():
+        lines.append(("next", f"vmforensics run {case}"))
+    lines += [("facts", outcome.folder / "assessment.json"), ("check", f"vmforensics verify {outcome.folder}")]
+    _tell([*lines, ("ledger head", outcome.head)])
+
+
+def _tell_method(method: dict[str, Any]) -> None:
+    """One way of recovery: its noise, and what would stand above it."""
+    typer.echo("")
+    name = f"{method['shutter']}:"
+    if method["noise_density_px_per_rthz"] is None:
+        typer.echo(
+            textwrap.fill(
+                printable(method["refusal"] or "nothing shows motion"),
+                100,
+                initial_indent=f"{name:<13}",
+                subsequent_indent=_INDENT,
+            )
+        )
+        return
+    typer.echo(f"{name:<13}noise {method['noise_density_px_per_rthz']:.2g} px/√Hz, by {method['motion_estimator']}")
+    if method["refusal"]:
+        typer.echo(
+            textwrap.fill(
+                f"refused: {printable(method['refusal'])}", 100, initial_indent=_INDENT, subsequent_indent=_INDENT
+            )
+        )
+    bands = list(method["detectable_rms_px"])
+    heads = "".join(f"{band.replace('_hz', ' Hz').replace('_', '-'):>14}" for band in bands)
+    typer.echo(f"{_INDENT}{'':<46}{heads}")
+    told = "".join(f"{_figure(method['detectable_rms_px'][band], '.2g', ' px'):>14}" for band in bands)
+    typer.echo(f"{_INDENT}{'motion that equals the noise, RMS':<46}{told}")
+    for loud in method["expected_snr_db"]:
+        label = f"SNR of {loud['loudness']}, {loud['level_db']:.0f} dB"
+        told = "".join(f"{_figure(loud[band], '+.0f', ' dB'):>14}" for band in bands)
+        typer.echo(f"{_INDENT}{label:<46}{told}")
+
+
+def _figure(value: float | None, form: str, unit: str) -> str:
+    return "–" if value is None else f"{value:{form}}{unit}"
+
+
+def _tell(lines: list[tuple[str, Any]]) -> None:
+    for label, text in lines:
+        wrapped = textwrap.wrap(
+            printable(text), 100 - len(_INDENT), break_long_words=False, break_on_hyphens=False
+        ) or [""]
+        typer.echo(f"{label + ':':<13}{wrapped[0]}")
+        for line in wrapped[1:]:
+            typer.echo(_INDENT + line)
+
+
+def _assessed(clip: Any, out: Any, known: Knowledge, count: int, *, quiet: bool) -> Assessment:
+    from vmforensics.assessment import assess_clip
+
+    with Console(quiet=quiet) as console:
+        return assess_clip(clip, out, known=known, count=count, watcher=console)

@@ -1,0 +1,200 @@
+"""A run's controls: the same chain on a still region, on shuffled frames, and on an injected tone."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+
+from vmforensics.controls import Course, Gain, InjectedFrames, PowerCurve, Tone, course_of, gain_of, power_of, shuffled
+from vmforensics.data import DISPLACEMENT, Clock, Detection, Motion, Region, SensorFrames, Signal, Verdict
+from vmforensics.detection import FALSE_ALARM_RATE, detect
+from vmforensics.errors import VmforensicsError
+
+_INJECTED_PIXELS, _LEAST_INJECTED = 60_000_000, 48
+"""How much footage a tone is put into: a second of 1080p, all of a small clip."""
+
+_INJECTED_RMS = 0.02  # px
+_LEAST_WIDTH, _LEAST_HEIGHT = 48, 32  # px, of a still region
+
+Estimate = Callable[[SensorFrames], Motion]
+Combine = Callable[[Motion], Signal]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Controls:
+    """What the controls showed.
+
+    Parameters
+    ----------
+    still : Detection
+        The verdict where there is nothing to find.
+    still_kind : str
+        "still region" or "shuffled frames".
+    still_region : Region or None
+        Which region; None of shuffled frames.
+    still_rms : float, px
+        RMS of the signal combined from it.
+    shuffled : Detection
+        The verdict on shuffled frames.
+    tone : Tone or None
+        What was injected; None where it couldn't be.
+    gain : Gain or None
+        How much of it was measured.
+    power : PowerCurve or None
+        How small a tone would be found.
+    course : Course or None
+        When the halves agreed.
+    untold : tuple of str
+        Why a control is missing.
+    """
+
+    still: Detection
+    still_kind: str
+    still_region: Region | None
+    still_rms: float
+    shuffled: Detection
+    tone: Tone | None
+    gain: Gain | None
+    power: PowerCurve | None
+    course: Course | None
+    untold: tuple[str, ...]
+
+    def described(self) -> dict[str, Any]:
+        """For result.json."""
+        r = self.still_region
+        return {
+            "still": {
+                "kind": self.still_kind,
+                "region": [r.x, r.y, r.width, r.height] if r else None,
+                "verdict": self.still.verdict.value,
+                "p_value": self.still.p_value,
+                "reason": self.still.reason,
+                "rms_px": self.still_rms,
+            },
+            "shuffled": {
+                "verdict": self.shuffled.verdict.value,
+                "p_value": self.shuffled.p_value,
+                "reason": self.shuffled.reason,
+            },
+            "injection": {
+                "frequency_hz": self.tone.frequency,
+                "displacement_px": self.tone.rms,
+                "gain": self.gain.value if self.gain else None,
+                "gain_uncertainty": self.gain.uncertainty if self.gain else None,
+                "detection_limit_px": self.power.limit if self.power else None,
+                "power_curve": [list(p) for p in zip(self.power.displacement, self.power.probability, strict=True)]
+                if self.power
+                else [],
+                "trials": self.power.trials if self.power else 0,
+            }
+            if self.tone
+            else None,
+            "untold": list(self.untold),
+        }
+
+    def described_course(self) -> dict[str, Any] | None:
+        """The detection over time, for result.json."""
+        course = self.course
+        if course is None:
+            return None
+        return {
+            "times_s": course.times.tolist(),
+            "statistic": course.statistic.tolist(),
+            "threshold": course.threshold,
+            "band_hz": list(course.band),
+            "window_s": course.window,
+            "meaning": "correlation of the two halves of the pixels in a window, in standard deviations of what "
+            "independent halves show; one soundless window in a hundred exceeds the threshold",
+        }
+
+
+def control(
+    frames: SensorFrames,
+    motion: Motion,
+    signal: Signal,
+    found: Detection,
+    estimate: Estimate,
+    combine: Combine,
+    *,
+    key_interval: float,
+) -> Controls:
+    """Carry out all controls of a run.
+
+    Parameters
+    ----------
+    frames
+        What the motion was measured on.
+    motion, signal, found
+        The run's motion, combined signal and verdict.
+    estimate, combine
+        The run's motion estimator and combiner.
+    key_interval : float, s
+        As for `detect`.
+    """
+    steady = replace(motion.steadied()[0], doubt="", path=None)
+    mixed = shuffled(steady)
+    chance = detect(mixed, signal, key_interval=key_interval)
+    untold: list[str] = []
+    still, kind, place, rms = chance, "shuffled frames", None, _rms_of(mixed, signal)
+    region = _still_region(frames)
+    if region is not None:
+        try:
+            elsewhere = estimate(replace(frames, region=region))
+            its_signal = combine(elsewhere)
+            still = detect(elsewhere, its_signal, key_interval=key_interval)
+            kind, place, rms = "still region", region, float(np.sqrt(np.mean(its_signal.samples**2)))
+        except VmforensicsError as error:
+            untold.append(f"the still region {region.x},{region.y},{region.width},{region.height}: {error.message}")
+    tone, gain, power = None, None, None
+    if motion.quantity == DISPLACEMENT and not motion.doubt:
+        upper = 0.45 * (signal.rate if motion.observed.shape[1] > 1 else motion.frame_rate)
+        tone = Tone.suited(motion.frame_rate, upper, _INJECTED_RMS, signal.axis)
+        try:
+            gain = gain_of(motion, estimate(_injected(frames, tone)), tone)
+        except VmforensicsError as error:
+            untold.append(f"the injected tone: {error.message}")
+        power = power_of(motion, signal, tone, gain.value if gain else 1.0, false_alarm_rate=FALSE_ALARM_RATE)
+    course = course_of(motion, signal, found.band)
+    return Controls(still, kind, place, rms, chance, tone, gain, power, course, tuple(untold))
+
+
+def heeded(found: Detection, controls: Controls) -> Detection:
+    """The verdict in the light of the controls: none where the shuffled frames feign a signal too."""
+    if found.verdict is not Verdict.SIGNAL or controls.shuffled.verdict is not Verdict.SIGNAL:
+        return found
+    reason = (
+        "the two halves of the region agree, but so they do with their frames shuffled against each other: what is "
+        "found is repeated in every frame, and is no sound"
+    )
+    return replace(found, verdict=Verdict.UNDETERMINED, band=None, reason=reason)
+
+
+def _rms_of(motion: Motion, signal: Signal) -> float:
+    """RMS (px) of a motion averaged on a signal's time line, along its axis."""
+    grid = motion.onto_grid(signal.axis, start=signal.start, rate=signal.rate, size=len(signal.samples))
+    return float(np.sqrt(np.mean(grid.samples[grid.observed] ** 2))) if grid.observed.any() else 0.0
+
+
+def _injected(frames: SensorFrames, tone: Tone) -> InjectedFrames:
+    """The first frames of the clip, with a tone in them."""
+    count = min(frames.frame_count, max(_LEAST_INJECTED, _INJECTED_PIXELS // (frames.rows * frames.cols)))
+    clock: Clock = replace(frames.clock, times=frames.clock.times[:count])
+    return InjectedFrames(frames.stream, clock, frames.shutter, frames.region, tone)
+
+
+def _still_region(frames: SensorFrames) -> Region | None:
+    """The largest rectangle of the picture beside the region that was looked at; None where it leaves no room.
+
+    With a rolling shutter it shares the region's sensor rows, so that the rows' instants are the same.
+    """
+    r, width, height = frames.rectangle, frames.stream.width, frames.stream.height
+    left, right = Region(0, r.y, r.x, r.height), Region(r.x + r.width, r.y, width - r.x - r.width, r.height)
+    above, below = Region(r.x, 0, r.width, r.y), Region(r.x, r.y + r.height, r.width, height - r.y - r.height)
+    beside = [left, right, above, below]
+    if frames.shutter.is_rolling:
+        beside = [above, below] if frames.shutter.direction.along_columns else [left, right]
+    roomy = [b for b in beside if b.width >= _LEAST_WIDTH and b.height >= _LEAST_HEIGHT]
+    return max(roomy, key=lambda b: b.width * b.height, default=None)
