@@ -1,11 +1,11 @@
-# make demo · make test · make check · make bench · make lint
+# make demo · make test · make check · make bench · make silence · make lint · make docs
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 export PYTHONDONTWRITEBYTECODE := 1
 
-.PHONY: setup demo test check lint bench schema clean
+.PHONY: silence setup demo test check lint bench schema docs clean
 
 setup: $(STAMP)
 
@@ -35,9 +35,18 @@ lint: $(STAMP)
 
 schema: $(STAMP)
 	$(BIN)/vmforensics schema --shipped > casefiles/schema/case.schema.json
+	$(BIN)/vmforensics schema exhibit > casefiles/schema/exhibit.schema.json
+	$(BIN)/vmforensics schema note > casefiles/schema/note.schema.json
+
+docs: $(STAMP)
+	$(BIN)/python docs/reference/generate.py
+	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --strict
 
 bench: $(STAMP)
 	$(BIN)/python tests/bench.py
+
+silence: $(STAMP)
+	$(BIN)/python tests/false_alarms.py
 
 clean:
 	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis

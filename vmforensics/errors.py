@@ -123,6 +123,12 @@ class OutputError(VmforensicsError):
     exit_code = 30
 
 
+class NotEnoughMemory(VmforensicsError):
+    """The memory isn't enough for this footage and these settings."""
+
+    exit_code = 31
+
+
 class PluginError(VmforensicsError):
     """A plugin can't be loaded, or its registration breaks the rules."""
 
@@ -135,6 +141,12 @@ class StageError(VmforensicsError):
     exit_code = 41
 
 
+class ExtraMissing(VmforensicsError):
+    """Something optional that was asked for isn't installed here."""
+
+    exit_code = 42
+
+
 class CustodyError(VmforensicsError):
     """The ledger or the run folder can't be written or read as it must."""
 
@@ -145,3 +157,21 @@ class VerificationFailed(VmforensicsError):
     """`verify` found at least one deviation."""
 
     exit_code = 51
+
+
+class ReplayDiffers(VmforensicsError):
+    """`replay` or `validate` found at least one run that doesn't come out as recorded."""
+
+    exit_code = 52
+
+
+class KeyFileError(VmforensicsError):
+    """A key can't be used: it isn't there, is of another kind, open to others, or its passphrase is wrong."""
+
+    exit_code = 53
+
+
+class TimeStampError(VmforensicsError):
+    """A time-stamping authority can't be reached, or its answer is no time stamp of what was sent."""
+
+    exit_code = 54

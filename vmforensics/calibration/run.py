@@ -36,6 +36,7 @@ from vmforensics.plugins import Registry
 from vmforensics.recovery import guard
 from vmforensics.recovery.examination import Examination
 from vmforensics.recovery.journey import saying_where, setting
+from vmforensics.recovery.opening import open_watched
 from vmforensics.recovery.plan import describe_implementation, source_for
 from vmforensics.recovery.summary import describe_clock, to_json
 from vmforensics.recovery.watch import Unwatched, Watcher
@@ -152,15 +153,9 @@ class _Run:
         """Open the evidence as frames and judge its clock."""
         implementation = self._implementation(source)
         with self._ledger.step(source.kind, implementation=implementation) as record:
-            opened: FrameStream = guard.call(implementation, lambda: source.open(self._evidence), FrameStream)
-            guard.check_stream(implementation, opened)
-
-            def progress(done: int, total: int, number: int) -> None:
-                self._watcher.progress(f"reading frames, pass {number}", done, total, "frames")
-
-            stream = WatchedStream(opened, progress)
-            record["facts"] = dict(opened.facts)
-            record["frames"] = opened.frame_count
+            stream = open_watched(source, self._evidence, implementation, self._watcher)
+            record["facts"] = dict(stream.facts)
+            record["frames"] = stream.frame_count
         with self._ledger.step("judge clock") as record:
             clock = _clock_of(stream, capture_fps)
             record["clock"] = describe_clock(clock)

@@ -11,20 +11,33 @@ from typing import Any, NoReturn
 import typer
 from typer.core import TyperGroup
 
+from vmforensics.cli.assess import assess, scan
+from vmforensics.cli.bag import bag
+from vmforensics.cli.benchmark import benchmark
 from vmforensics.cli.calibrate import calibrate
+from vmforensics.cli.case import case
+from vmforensics.cli.compare import compare
 from vmforensics.cli.console import printable
+from vmforensics.cli.environment import environment
+from vmforensics.cli.evaluate import evaluate
+from vmforensics.cli.export import export
 from vmforensics.cli.info import info
+from vmforensics.cli.key import key
 from vmforensics.cli.new import new, schema
 from vmforensics.cli.plugins import plugins
 from vmforensics.cli.recover import recover
+from vmforensics.cli.replay import replay, validate
+from vmforensics.cli.report import report
 from vmforensics.cli.run import run
+from vmforensics.cli.seal import seal
 from vmforensics.cli.simulate import simulate
 from vmforensics.cli.verify import verify
-from vmforensics.errors import OutputError, VmforensicsError
+from vmforensics.cli.view import view
+from vmforensics.errors import NotEnoughMemory, OutputError, VmforensicsError
 
 _EPILOG = (
     "Exit codes: 0 done; 2 wrong use; 10-18 the evidence; 20-23 the case, a stage, a parameter, the region; "
-    "30 the output; 40-41 a plugin; 50-51 custody; 130 Ctrl-C, 143 SIGTERM. The README lists them one by one."
+    "30 the output; 31 the memory; 40-41 a plugin; 50-54 custody; 130 Ctrl-C, 143 SIGTERM. The README lists them."
 )
 
 
@@ -73,9 +86,33 @@ def _options(
     """Recovers sound from silent video, as evidence: hashed, logged, with its uncertainty."""
 
 
-for command in (recover, calibrate, run, verify, info, simulate, new, schema):
+for command in (
+    assess,
+    scan,
+    recover,
+    calibrate,
+    run,
+    compare,
+    evaluate,
+    benchmark,
+    report,
+    view,
+    verify,
+    seal,
+    bag,
+    replay,
+    validate,
+    export,
+    info,
+    simulate,
+    new,
+    schema,
+):
     app.command()(command)
 app.add_typer(plugins, name="plugins")
+app.add_typer(key, name="key")
+app.add_typer(environment, name="environment")
+app.add_typer(case, name="case")
 
 
 def _tell(label: str, text: str) -> None:
@@ -103,6 +140,11 @@ def main() -> NoReturn:
             _tell("hint:  ", error.hint)
         _tell_notes(error)
         sys.exit(error.exit_code)
+    except MemoryError as error:
+        _tell("error: ", f"there isn't enough memory: {str(error) or 'an array or a picture is too large'}")
+        _tell("hint:  ", "take a smaller region (--roi), cut a copy of the part that matters, or use a larger machine")
+        _tell_notes(error)
+        sys.exit(NotEnoughMemory.exit_code)
     except OSError as error:
         if error.errno != errno.ENOSPC:
             raise

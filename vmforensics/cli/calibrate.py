@@ -8,6 +8,7 @@ from typing import Annotated, Any
 import typer
 
 from vmforensics.cli.console import ClipArgument, Console, JsonOption, QuietOption, print_json, printable
+from vmforensics.cli.plugin_options import PluginDirOption, PluginOption, registry_of
 from vmforensics.cli.recover import OutOption, region_of
 from vmforensics.errors import ParameterError
 
@@ -38,6 +39,8 @@ def calibrate(
         str | None, typer.Option(help="Frames per second as filmed; high-speed files claim 30.", metavar="HZ")
     ] = None,
     out: OutOption = None,
+    plugin: PluginOption = None,
+    plugin_dir: PluginDirOption = None,
     as_json: JsonOption = False,
     quiet: QuietOption = False,
 ) -> None:
@@ -56,14 +59,13 @@ def calibrate(
     """
     from vmforensics.calibration import calibrate_clip
     from vmforensics.data import ReadoutDirection, Region
-    from vmforensics.plugins import Registry
     from vmforensics.units import hertz
 
     if readout_direction not in list(ReadoutDirection):
         raise ParameterError(
             f"--readout-direction {readout_direction!r} isn't known", hint="one of " + ", ".join(ReadoutDirection)
         )
-    registry = Registry()
+    registry = registry_of(plugin, plugin_dir)
     given = {"mains": mains, "frequency": light_hz, "frequency_uncertainty": light_hz_uncertainty, "camera": camera}
     methods = _methods(method, given)
     rectangle = region_of(roi)

@@ -22,8 +22,9 @@ QuietOption = Annotated[bool, typer.Option("--quiet", "-q", help="Print nothing 
 
 
 def print_json(content: Any) -> None:
-    """Print facts as JSON on standard output."""
-    typer.echo(json.dumps(content, indent=2, ensure_ascii=False, default=str))
+    """Print facts as JSON on standard output; what can't be printed, or isn't text, stands there as JSON escapes."""
+    text = json.dumps(content, indent=2, ensure_ascii=False, default=str)
+    typer.echo("".join(c if c.isprintable() or c == "\n" else json.dumps(c)[1:-1] for c in text))
 
 
 _SPACES = "\N{NO-BREAK SPACE}\N{NARROW NO-BREAK SPACE}"  # of quantities: what a terminal may break

@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from vmforensics.cli.console import JsonOption, QuietOption, print_json
+from vmforensics.cli.plugin_options import PluginDirOption, PluginOption, registry_of
 
 
 def new(
@@ -34,17 +35,30 @@ def new(
 
 
 def schema(
+    what: Annotated[str, typer.Argument(help="case, exhibit or note.", metavar="WHAT")] = "case",
+    *,
     shipped: Annotated[bool, typer.Option("--shipped", help="Leave out the stages of other distributions.")] = False,
+    plugin: PluginOption = None,
+    plugin_dir: PluginDirOption = None,
 ) -> None:
-    """Print the JSON Schema of a case file, with the parameters of every installed stage.
+    """Print the JSON Schema of a case file, with the parameters of every installed stage; or of a case's records.
 
     \b
-    Example:
+    Examples:
       vmforensics schema > case.schema.json
+      vmforensics schema exhibit > exhibit.schema.json
     """
     from vmforensics.case import dumps_schema
-    from vmforensics.plugins import Registry
+    from vmforensics.casefolder import ExhibitRecord, NoteRecord, record_schema
+    from vmforensics.casefolder.records import Record
+    from vmforensics.errors import CaseError
 
-    found = Registry().stages()
+    records: dict[str, type[Record]] = {"exhibit": ExhibitRecord, "note": NoteRecord}
+    if what in records:
+        print_json(record_schema(records[what]))
+        return
+    if what != "case":
+        raise CaseError(f"schema of {what!r}: there is none", hint="one of case, exhibit, note")
+    found = registry_of(plugin, plugin_dir).stages()
     kept = [f.stage for f in found if not shipped or f.provider.distribution == "vmforensics"]
     typer.echo(dumps_schema(kept), nl=False)

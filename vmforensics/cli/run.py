@@ -9,32 +9,38 @@ from typing import Annotated
 import typer
 
 from vmforensics.cli.console import Console, JsonOption, QuietOption, printable
-from vmforensics.cli.recover import NoPluginOption, OutOption, registry_without, report_outcomes
+from vmforensics.cli.plugin_options import PluginDirOption, PluginOption, registry_of
+from vmforensics.cli.recover import OutOption, report_outcomes
 
 
 def run(
     case: Annotated[Path, typer.Argument(help="The case file (YAML).", metavar="CASE.yaml", readable=False)],
     *,
     out: OutOption = None,
-    plugin: NoPluginOption = None,
+    plugin: PluginOption = None,
+    plugin_dir: PluginDirOption = None,
     as_json: JsonOption = False,
     quiet: QuietOption = False,
 ) -> None:
     """Carry out every run of a case file.
 
     Without --out, the run folder is the next number under runs/ beside the case file. A case with several runs makes
-    one folder a run inside it, and a folder that compares them, _comparison.
+    one folder a run inside it, and a folder that compares them, _comparison. Where the case lists the plugins that it
+    allows, no other is loaded.
 
     \b
     Examples:
       vmforensics run casefiles/example-rolling-shutter/case.yaml
       vmforensics run case.yaml --out /cases/2026-001/first --json
     """
+    from vmforensics.case import read_case
     from vmforensics.recovery import COMPARISON, run_case
 
-    registry = registry_without(plugin)
+    case_file = read_case(case)
+    plugins = case_file.case.plugins
+    registry = registry_of(plugin, plugin_dir, allowed=plugins.allow if plugins else None)
     with Console(quiet=quiet or as_json) as console:
-        outcomes = run_case(case, out, registry=registry, watcher=console)
+        outcomes = run_case(case_file, out, registry=registry, watcher=console)
     report_outcomes(outcomes, as_json=as_json, quiet=quiet)
     if len(outcomes) > 1 and not as_json and not quiet:
         _print_comparison(outcomes[0].folder.parent / COMPARISON)

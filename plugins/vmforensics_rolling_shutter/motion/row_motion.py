@@ -10,14 +10,20 @@ from numpy.typing import NDArray
 
 from vmforensics.data import Motion, SensorFrames
 from vmforensics.errors import RegionError
+from vmforensics.numerics.coded_cells import SIDE
 from vmforensics.stages import MotionEstimator, StageParams
-from vmforensics_rolling_shutter.motion import drifting, periodic, steady
+from vmforensics_rolling_shutter.motion import coded_motion, drifting, periodic, steady
+from vmforensics_rolling_shutter.motion.codec_gain import gain_left
+from vmforensics_rolling_shutter.motion.coded_motion import StripeReadings
 from vmforensics_rolling_shutter.motion.halves import CHANNELS, StripeParams, half_of_columns
 from vmforensics_rolling_shutter.motion.mean_template import MeanTemplate
 from vmforensics_rolling_shutter.motion.row_readings import RowReadings
 from vmforensics_rolling_shutter.motion.tracking import LostAtOnce
 
 _LEAST_ROWS, _LEAST_COLS = 8, 32
+_LONGEST_STRIPE = 4e-4  # s that a stripe of rows may take, or too much of the sound would average out
+_RESTING = 0.15  # px that whole frames may move by for a codec to predict them in place
+_SWALLOWED = 0.95  # share of the motion left, below which the codec's loss is worth a word
 _CLIPPED = 0.01  # share of the pixels that may be left out without a word
 
 
@@ -37,6 +43,10 @@ class RowMotion(MotionEstimator):
     A picture that moves by more than half a pixel, a camera held by hand, is followed instead: T is then the
     registered mean of the frames, as seen from where the picture stands at each row's instant, and the path, whose
     fastest part is half the frame rate, is taken out. A picture that doesn't move as one is refused.
+
+    Where an H.264 file tells how coarsely each block was quantised, and the picture rests, stripes of eight rows are
+    read instead, by maximum likelihood from the quantiser's cells that their coefficients lay in: what was rounded away
+    can be told from what wasn't there (docs/codec.md).
     """
 
     name: ClassVar[str] = "row-motion"
@@ -72,6 +82,8 @@ class RowMotion(MotionEstimator):
         notes = []
         if template.clipped > _CLIPPED:
             notes.append(f"{template.clipped:.1%} of the pixels are clipped or close to one that is, and left out")
+        if stripes := _coded(frames, template, readings, int(self.params.stripe)):
+            return _of_stripes(frames, readings, stripes, doubts, notes)
         return Motion(
             displacement=readings.displacement,
             precision=readings.precision,
@@ -97,6 +109,45 @@ def _measured(frames: SensorFrames, template: MeanTemplate, half_of: NDArray[np.
         except LostAtOnce:
             raise blank from None
     return readings or drifting.measure(frames, half_of)
+
+
+def _coded(frames: SensorFrames, template: MeanTemplate, readings: RowReadings, stripe: int) -> StripeReadings | None:
+    """What the codec's decisions tell of a picture that rests, where they do and stripes of rows are short enough."""
+    if readings.path is not None or SIDE * frames.shutter.line_delay > _LONGEST_STRIPE:
+        return None
+    weight = np.where(readings.observed[..., None], np.diagonal(readings.precision, axis1=2, axis2=3), 0.0)
+    sway = np.sum(weight * readings.displacement, axis=1) / np.maximum(weight.sum(axis=1), 1e-9)
+    if np.abs(sway).max(initial=0.0) > _RESTING:
+        return None
+    return coded_motion.measure(frames, template, stripe)
+
+
+def _of_stripes(
+    frames: SensorFrames, readings: RowReadings, stripes: StripeReadings, doubts: list[str], notes: list[str]
+) -> Motion:
+    """The motion of stripes of rows, each a sample in the middle of its rows."""
+    gain = gain_left(readings, stripes)
+    if gain is not None and gain < _SWALLOWED:
+        notes = [
+            *notes,
+            f"the compression left {gain:.0%} of the motion in the pixels; the rest was inferred from how "
+            "each block was coded",
+        ]
+    offsets = frames.row_offsets()
+    span = SIDE * frames.shutter.line_delay
+    return Motion(
+        displacement=stripes.displacement,
+        precision=stripes.precision,
+        observed=np.trace(stripes.precision, axis1=2, axis2=3) > 0,
+        frame_times=frames.clock.times,
+        row_offsets=offsets[stripes.rows[:, None] + np.arange(SIDE)].mean(axis=1),
+        channels=CHANNELS,
+        frame_rate=frames.clock.rate,
+        exposure=float(np.hypot(frames.shutter.aperture or 0.0, span)),  # boxcars in sequence: their variances add
+        doubt="; ".join(doubts),
+        warnings=(*doubts, *notes),
+        codec_gain=gain,
+    )
 
 
 def _doubts(frames: SensorFrames, template: MeanTemplate, readings: RowReadings) -> Iterator[str]:
