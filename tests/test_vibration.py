@@ -8,6 +8,7 @@ import pytest
 from vmforensics.data import ReadoutDirection, Region, SensorFrames, Shutter
 from vmforensics.testing import Camera, StoredFrames, simulate
 from vmforensics.vibration import vibrations
+from vmforensics_global_shutter.aligned_sum import AlignedSum
 from vmforensics_global_shutter.gradient import Gradient
 from vmforensics_global_shutter.shared_signal import SharedSignal
 
@@ -20,7 +21,7 @@ def mapped(rms_px: float, direction: float = 30.0) -> dict[tuple[int, int], tupl
     clip = simulate(camera, scene="natural", sound="tone:310", rms_px=rms_px, direction=direction, moving=BOX, seed=11)
     frames = StoredFrames(clip.frames, rate=2200).sensor_frames()
     motion = Gradient().estimate(frames)
-    first, second = (SharedSignal().combine(motion.half(k)) for k in (0, 1))
+    first, second = ([SharedSignal().combine(motion.half(k)), AlignedSum().combine(motion.half(k))] for k in (0, 1))
     found = vibrations(motion, (first, second), frames.stored)
     return {(v.place.x, v.place.y): (v.carries, v.snr, v.level, v.frequency, v.direction) for v in found}
 

@@ -93,10 +93,13 @@ class MotionEstimator(Stage):
     ----------
     quantity : Quantity
         What its motion holds: displacement, unless it measures something else that the rows show.
+    masks : bool
+        Whether it leaves out the pixels that `SensorFrames.mask` excludes; polygons ask for that.
     """
 
     kind = "motion_estimator"
     quantity: ClassVar[Quantity] = DISPLACEMENT
+    masks: ClassVar[bool] = False
 
     @abstractmethod
     def estimate(self, frames: SensorFrames) -> Motion:

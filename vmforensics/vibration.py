@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,7 +21,7 @@ _FINEST = 4096  # samples of a segment, at most
 
 def vibrations(
     motion: Motion,
-    halves: tuple[Signal, Signal],
+    halves: tuple[Sequence[Signal], Sequence[Signal]],
     turned: Callable[[Region, tuple[float, float]], tuple[Region, tuple[float, float]]],
 ) -> tuple[Vibration, ...]:
     """Compare each tile with the signal of the other half of the pixels, whose noise is independent of its own.
@@ -36,7 +36,7 @@ def vibrations(
     motion
         What was measured; tiles are its channels' places.
     halves
-        What was made of half 0 and of half 1, on the frames' times.
+        What was made of half 0 and of half 1, on the frames' times; of several signals the clearest is taken.
     turned
         From a rectangle and a direction in readout order to those of the stored picture.
 
@@ -49,11 +49,10 @@ def vibrations(
     for number, channel in enumerate(motion.channels):
         if channel.place is not None and channel.half is not None:
             tiles.setdefault((channel.place, channel.half), []).append(number)
-    seen = motion.observed[:, 0] & _at(halves[0], motion)[1] & _at(halves[1], motion)[1]
+    seen = np.logical_and.reduce([motion.observed[:, 0], *(_at(s, motion)[1] for half in halves for s in half)])
     if motion.observed.shape[1] > 1 or np.count_nonzero(seen) < _LEAST_FRAMES:
         return ()
-    references = [_fast(_at(half, motion)[0][:, None], seen, motion.frame_rate)[:, 0] for half in halves]
-    noises = [float(np.median(half.sigma[half.observed])) ** 2 for half in halves]
+    references, noises = zip(*(_clearest(half, motion, seen) for half in halves), strict=True)
     precision = motion.precision.mean(axis=(0, 1), dtype=np.float64)
     found = []
     for (place, half), own in tiles.items():
@@ -68,6 +67,15 @@ def vibrations(
             )
         )
     return tuple(found)
+
+
+def _clearest(half: Sequence[Signal], motion: Motion, seen: NDArray[np.bool_]) -> tuple[NDArray[np.float64], float]:
+    """Of the signals made of one half the one that stands out most of its noise, and that noise (px²)."""
+    made = [
+        (_fast(_at(s, motion)[0][:, None], seen, motion.frame_rate)[:, 0], float(np.median(s.sigma[s.observed])) ** 2)
+        for s in half
+    ]
+    return max(made, key=lambda m: float(m[0] @ m[0]) / max(m[1], 1e-300))
 
 
 def _compared(

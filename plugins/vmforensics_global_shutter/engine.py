@@ -53,7 +53,7 @@ def measure(frames: SensorFrames, suited: Callable[[View], Lineariser]) -> Motio
 
 def _measured(frames: SensorFrames, suited: Callable[[View], Lineariser]) -> Motion:
     blocks = decoded_ahead(frames)
-    head = Head.of(_first(blocks), frames.full_scale)
+    head = Head.of(_first(blocks), frames.full_scale, frames.mask)
     view = head.view()
     tracker = _tracker(head, view, suited(view))
     if not tracker.home.informed.any():

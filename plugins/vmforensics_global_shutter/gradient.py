@@ -53,6 +53,7 @@ class Gradient(MotionEstimator):
     name: ClassVar[str] = "gradient"
     summary: ClassVar[str] = "Weighted least squares on the gradient of the still picture, tile by tile; fast"
     reference: ClassVar[str] = "Lucas & Kanade 1981; Davis et al. 2014, doi:10.1145/2601097.2601119"
+    masks: ClassVar[bool] = True
     Params: ClassVar[type[GradientParams]] = GradientParams
 
     def estimate(self, frames: SensorFrames) -> Motion:
@@ -109,12 +110,15 @@ class TiledGradient:
         return cls(grid)
 
     def linearise(self, view: View) -> Linearisation:
-        """The least-squares solutions of every tile as functionals: two channels a tile, x and y."""
+        """The least-squares solutions of every tile as functionals: two channels a tile, x and y.
+
+        Tiles move with the picture: each keeps to the same part of the scene.
+        """
         equations = _Equations.of(view)
         parts, channels = [], []
         precision = np.zeros((2 * len(self.tiles),) * 2)
         for number, tile in enumerate(self.tiles):
-            place = (tile.rows, tile.cols)
+            place = tile.at(view.place, view.picture.shape)
             solved, known = equations.solved(place)
             own = slice(2 * number, 2 * number + 2)
             precision[own, own] = known

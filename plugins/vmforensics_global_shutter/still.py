@@ -32,12 +32,15 @@ class View:
         The variance of a pixel of a frame about it.
     frames : int
         How many frames it is the mean of.
+    place : (float, float), px
+        Where it stands, to the right and down of where it was first seen.
     """
 
     picture: NDArray[np.float64]
     known: NDArray[np.bool_]
     noise: NoiseModel
     frames: int
+    place: tuple[float, float] = (0.0, 0.0)
 
     @cached_property
     def gradient(self) -> NDArray[np.float32]:
@@ -58,7 +61,7 @@ class View:
                 return self
             return View(self.picture, self.known & ~excluded, self.noise, self.frames)
         known = moved_mask(self.known, place)
-        return View(moved(self.picture, place), known & ~excluded, self.noise, self.frames)
+        return View(moved(self.picture, place), known & ~excluded, self.noise, self.frames, place)
 
 
 def moved(picture: NDArray[np.float64], place: tuple[float, float]) -> NDArray[np.float64]:

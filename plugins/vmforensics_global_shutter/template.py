@@ -59,13 +59,18 @@ class Head:
     mean: NDArray[np.float64]
     bad: NDArray[np.bool_]
     noise: NoiseModel
+    mask: NDArray[np.bool_] | None = None
 
     @cached_property
     def excluded(self) -> NDArray[np.bool_]:
-        """The pixels that are left out: the bad ones and those near them [shape=(rows, cols), bool]."""
+        """The pixels that are left out: the bad ones, those near them, and those that don't count.
+
+        An ndarray [shape=(rows, cols), bool].
+        """
         from scipy.ndimage import binary_dilation
 
-        return np.asarray(binary_dilation(self.bad, np.ones((2 * _REACH + 1,) * 2))) if self.bad.any() else self.bad
+        wide = np.asarray(binary_dilation(self.bad, np.ones((2 * _REACH + 1,) * 2))) if self.bad.any() else self.bad
+        return wide if self.mask is None else wide | ~self.mask
 
     @property
     def count(self) -> int:
@@ -73,8 +78,8 @@ class Head:
         return sum(len(block.index) for block in self.blocks)
 
     @classmethod
-    def of(cls, blocks: Sequence[FrameBlock], full_scale: int) -> Head:
-        """Look at the first frames.
+    def of(cls, blocks: Sequence[FrameBlock], full_scale: int, mask: NDArray[np.bool_] | None = None) -> Head:
+        """Look at the first frames, of which only the pixels in a mask count.
 
         Raises
         ------
@@ -98,7 +103,7 @@ class Head:
         usual = usual if usual.any() else np.ones_like(usual)
         noise = NoiseModel.fitted(mean[usual], (along[usual], down[usual]), temporal[usual])
         bad = _unreliable(mean, slopes, temporal, noise, pairs, full_scale)
-        return cls(blocks, mean, bad, noise)
+        return cls(blocks, mean, bad, noise, mask)
 
     def steady(self) -> bool:
         """Whether the last frames look like the first, but for noise and a little motion."""

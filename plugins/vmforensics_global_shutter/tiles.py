@@ -40,6 +40,15 @@ class Tile:
         """Its columns."""
         return slice(self.region.x, self.region.x + self.region.width)
 
+    def at(self, place: tuple[float, float], shape: tuple[int, ...]) -> tuple[slice, slice]:
+        """Its rows and columns, as far as they are in view, where the picture stands at a place (px right and down)."""
+        right, down = (round(step) for step in place)
+        rows, cols = (
+            slice(min(max(own.start + step, 0), size), min(max(own.stop + step, 0), size))
+            for own, step, size in zip((self.rows, self.cols), (down, right), shape, strict=True)
+        )
+        return rows, cols
+
 
 def grids(rows: int, cols: int) -> Iterator[tuple[Tile, ...]]:
     """Deal a region of some rows and columns (px) into tiles like a chessboard, row by row.

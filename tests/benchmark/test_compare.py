@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+from concurrent.futures.process import BrokenProcessPool
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,7 @@ from vmforensics.benchmark.parallel import free_memory
 from vmforensics.case import parse_case, read_case
 from vmforensics.cli import app
 from vmforensics.custody.verify import verify
-from vmforensics.errors import CaseError, OutputError, ParameterError
+from vmforensics.errors import CaseError, NotEnoughMemory, OutputError, ParameterError
 from vmforensics.recovery.watch import Unwatched
 from vmforensics.testing import Camera, simulate, write_clip, write_truth
 
@@ -158,6 +159,15 @@ def test_without_a_matrix_several_runs_are_the_matrix_and_one_is_none(case: Path
 def test_there_is_nothing_to_carry_on(case: Path, tmp_path: Path) -> None:
     with pytest.raises(OutputError, match="no such comparison"):
         compare_case(read_case(case), tmp_path / "nothing", resume=True)
+
+
+def test_a_process_that_was_ended_is_told_so(case: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def ended(*_: object, **__: object) -> None:
+        raise BrokenProcessPool
+
+    monkeypatch.setattr("concurrent.futures.ProcessPoolExecutor.submit", ended)
+    with pytest.raises(NotEnoughMemory, match="ended from outside"):
+        compared(case, tmp_path / "m", jobs=2)
 
 
 def test_memory_is_known() -> None:

@@ -18,7 +18,7 @@ import vmforensics
 
 SOUNDS = {"recovered.wav", "raw.wav", "recovered_48k.wav", "raw_48k.wav"}
 RECORD = {"case.yaml", "case.resolved.yaml", "ledger.jsonl", "manifest-sha256.txt", "result.json", "report.html"}
-FILES = SOUNDS | RECORD | {"signal.npz", "spectrogram.png", "wav-scale.json"}
+FILES = SOUNDS | RECORD | {"frame.png", "signal.npz", "spectrogram.png", "wav-scale.json"}
 
 
 @pytest.fixture(scope="module")

@@ -65,7 +65,7 @@ def test_shuffling_keeps_to_frames_of_which_the_same_rows_were_seen():
 def test_an_injected_tone_is_measured_as_injected(camera, sound):
     frames, motion, _ = measured(camera, sound, 0.03)
     injected = Tone.suited(camera.fps, 450.0, 0.02, (1.0, 0.0))
-    shown = InjectedFrames(frames.stream, frames.clock, frames.shutter, frames.region, injected)
+    shown = InjectedFrames(frames.stream, frames.clock, frames.shutter, frames.region, None, injected)
     name = "row-motion" if camera.shutter.is_rolling else "gradient"
     gain = gain_of(motion, Registry().create("motion_estimator", name).estimate(shown), injected)  # type: ignore[attr-defined]
     assert gain is not None

@@ -1,4 +1,5 @@
 import contextlib
+import fcntl
 import json
 import os
 import shutil
@@ -31,18 +32,18 @@ def shell(command: str, folder: Path) -> str:
     return done.stdout
 
 
+def documented() -> list[str]:
+    """The commands of docs/custody.md, by which somebody checks a seal without this program."""
+    page = (Path(__file__).resolve().parents[2] / "docs" / "custody.md").read_text("utf-8")
+    _, _, section = page.partition("## Checking without this program")
+    return [line.strip() for line in section.splitlines() if line.startswith("    ")]
+
+
 def test_a_seal_is_checked_with_stock_tools_alone(case: Any) -> None:
-    """The commands that docs/custody.md gives."""
-    shell(f"sha256sum --check --strict --quiet {SEALS_NAME}/002/{MANIFEST_NAME}", case.root)
-    commands = r"""
-        sed 's/.*"payload":"\([^"]*\)".*/\1/' seal.dsse.json | openssl base64 -d -A > statement.json
-        sed 's/.*"sig":"\([^"]*\)".*/\1/' seal.dsse.json | openssl base64 -d -A > signature
-        printf 'DSSEv1 28 application/vnd.in-toto+json %d ' "$(wc -c < statement.json)" | cat - statement.json > signed
-        openssl pkeyutl -verify -pubin -inkey public-key.pem -rawin -in signed -sigfile signature
-        openssl pkey -pubin -in public-key.pem -outform DER | sha256sum
-        sha256sum manifest-sha256.txt
-    """
-    told = shell(commands, case.root / SEALS_NAME / "002")
+    manifest, *envelope, stamp = documented()
+    assert (len(envelope), stamp.split()[:2]) == (6, ["openssl", "ts"])  # the stamp is checked in test_timestamp.py
+    shell(manifest.replace("001", "002"), case.root)
+    told = shell("\n".join(envelope), case.root / SEALS_NAME / "002")
     assert "Signature Verified Successfully" in told
     assert case.key.public.fingerprint in told
     statement = json.loads((case.root / SEALS_NAME / "002" / "statement.json").read_bytes())
@@ -112,9 +113,22 @@ def test_what_was_found_before_is_stated_in_the_seal(case: Any) -> None:
 def test_what_cannot_be_sealed_is_refused_and_named(case: Any, what: str) -> None:
     odd = case.root / "evidence" / "odd"
     odd.symlink_to("/etc/passwd") if what == "link" else os.mkfifo(odd)
+    before = (case.root / LEDGER_NAME).read_bytes()
     with pytest.raises(CustodyError, match=r"evidence/odd: is .*only regular files"):
         seal(case.root, case.key, **WHY)
     assert sorted(p.name for p in (case.root / SEALS_NAME).iterdir()) == ["001", "002"]
+    assert (case.root / LEDGER_NAME).read_bytes() == before
+
+
+@pytest.mark.parametrize("name", ["new\nline", os.fsdecode(b"\xff"), "\u202e"])
+def test_names_that_are_no_text_are_sealed_but_for_those_of_ledgers(case: Any, name: str) -> None:
+    (case.root / "evidence" / name).write_bytes(b"x")
+    made = seal(case.root, case.key, **WHY, deviations=["\udcff" * 2000])
+    assert verify(case.root, expected=[made.sha256]).anchored
+    shell(f"sha256sum --check --strict --quiet {SEALS_NAME}/003/{MANIFEST_NAME}", case.root)
+    shutil.copytree(case.root / "runs" / "001", case.root / "runs" / name)
+    with pytest.raises(CustodyError, match="text that can be printed"):
+        seal(case.root, case.key, **WHY)
 
 
 def test_the_key_may_not_lie_in_what_it_seals(case: Any, lab: Any) -> None:
@@ -135,6 +149,18 @@ def test_a_folder_without_a_record_is_no_case(tmp_path: Path, case: Any) -> None
     (case.root / SEALS_NAME).symlink_to(tmp_path)
     with pytest.raises(OutputError, match="no seal can be put there"):
         seal(case.root, case.key, **WHY)
+
+
+def test_only_one_process_seals_at_a_time(case: Any) -> None:
+    shutil.rmtree(case.root / SEALS_NAME)
+    (case.root / SEALS_NAME).mkdir()
+    descriptor = os.open(case.root / SEALS_NAME, os.O_RDONLY)
+    fcntl.flock(descriptor, fcntl.LOCK_EX)  # another one has just begun
+    with pytest.raises(OutputError, match="another process is sealing"):
+        seal(case.root, case.key, **WHY)
+    assert (case.root / SEALS_NAME).is_dir()
+    os.close(descriptor)
+    assert seal(case.root, case.key, **WHY).statement.number == 1
 
 
 def test_a_run_that_is_going_on_is_not_sealed(case: Any) -> None:

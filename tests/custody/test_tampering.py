@@ -13,15 +13,16 @@ from typing import Any
 
 import pytest
 
-from vmforensics.custody.digest import sha256_file
+from vmforensics.custody.digest import digest_evidence, sha256_file
 from vmforensics.custody.entries import read_ledger
 from vmforensics.custody.findings import Finding, FindingKind
-from vmforensics.custody.ledger import LEDGER_NAME, Ledger
+from vmforensics.custody.ledger import LEDGER_NAME, Ledger, material
 from vmforensics.custody.manifest import MANIFEST_NAME, write_manifest
 from vmforensics.custody.run_folder import RunFolder
 from vmforensics.custody.seal import ENVELOPE_NAME, PUBLIC_KEY_NAME, SEALS_NAME
 from vmforensics.custody.verification import Verification
 from vmforensics.custody.verify import verify
+from vmforensics.data import Evidence
 
 Kind = FindingKind
 
@@ -433,6 +434,31 @@ def test_altered_evidence_is_found_in_every_record_of_it(case: Any) -> None:
         (Kind.EVIDENCE_CHANGED, "runs/001/E1"),
         (Kind.EVIDENCE_CHANGED, "runs/002/E1"),
     }
+
+
+@pytest.mark.parametrize("folder", [False, True])
+def test_a_working_copy_stands_for_the_exhibit_that_went_back(
+    case: Any, lab: Any, tmp_path: Path, folder: bool
+) -> None:
+    original = tmp_path / "received" / "clip.avi"
+    content = original / "0.png" if folder else original
+    content.parent.mkdir(parents=True)
+    content.write_bytes(b"frames")
+    copy = case.root / "evidence" / "E7"
+    copy.mkdir()
+    (copy / content.name).write_bytes(b"frames")
+    with Ledger.open(case.root / LEDGER_NAME) as ledger:
+        taken = material(Evidence(original, "E7"), digest_evidence(Evidence(original)), case.root)
+        ledger.act("exhibit-added", **lab.act, materials=[taken])
+    assert case.check(evidence=True).ok
+    content.write_bytes(b"other")  # what lies elsewhere is of no account any more
+    assert case.check(evidence=True).ok
+    shutil.rmtree(tmp_path / "received")
+    assert case.check(evidence=True).ok
+    (copy / content.name).write_bytes(b"other")
+    assert blamed(case.check(evidence=True)) == {(Kind.EVIDENCE_CHANGED, "E7")}
+    shutil.rmtree(copy)
+    assert blamed(case.check(evidence=True)) == {(Kind.EVIDENCE_MISSING, "E7")}
 
 
 def test_a_statement_changed_and_wrapped_again_is_found(case: Any, tmp_path: Path, lab: Any) -> None:

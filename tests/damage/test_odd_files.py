@@ -78,13 +78,14 @@ def test_too_little_memory_is_said(vmf: Run, clip: Path, monkeypatch: pytest.Mon
         raise MemoryError("Unable to allocate 93.1 GiB for an array")
 
     monkeypatch.setattr("vmforensics_media.video.BlockBuilder", exhausted)
-    for command in ("info", "recover"):
-        code, _, told = vmf(command, clip, *(["--out", clip.with_name("run")] if command == "recover" else []))
+    run = clip.with_name("run")
+    for command in (["info"], ["recover", "--shutter", "global", "--out", run]):
+        code, _, told = vmf(*command, clip)
         assert code == NotEnoughMemory.exit_code == 31
         assert "there isn't enough memory: Unable to allocate 93.1 GiB" in told
         assert "Traceback" not in told
         assert "hint:  take a smaller region" in told
-    last = json.loads((clip.with_name("run") / "ledger.jsonl").read_text().splitlines()[-1])
+    last = json.loads((run / "ledger.jsonl").read_text().splitlines()[-1])
     assert "MemoryError" in json.dumps(last)
 
 

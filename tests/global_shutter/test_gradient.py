@@ -66,7 +66,14 @@ def gain_and_error(motion: Motion, simulation: Simulation) -> tuple[float, float
 
 @pytest.mark.parametrize(
     ("rms_px", "direction", "scene"),
-    [(0.003, 45, "print"), (0.05, 0, "natural"), (0.05, 90, "edges"), (0.1, 37, "natural"), (0.02, 160, "soft")],
+    [
+        (0.003, 45, "print"),
+        (0.05, 0, "natural"),
+        (0.05, 90, "edges"),
+        (0.1, 37, "natural"),
+        (0.1, 0, "print"),
+        (0.02, 160, "soft"),
+    ],
 )
 def test_motion_is_measured_at_the_bound(rms_px: float, direction: float, scene: str) -> None:
     simulation = clip(rms_px=rms_px, direction=direction, scene=scene)

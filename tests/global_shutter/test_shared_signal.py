@@ -101,6 +101,29 @@ def test_a_box_that_vibrates_alone_is_found(
     assert 0.7 < abs(gain) < 1.06  # no tile may lie wholly within the box
 
 
+def test_tiles_go_with_a_drifting_scene() -> None:
+    camera = Camera(width=192, height=120, fps=RATE, frames=400, noise=(1.0, 0.0))
+    scores = []
+    for drift in ((0.0, 0.0), (8.0, 6.0)):
+        clip = simulate(
+            camera,
+            scene="print",
+            sound="chirp:150-900",
+            rms_px=0.02,
+            moving=Region(64, 32, 64, 64),
+            drift=drift,
+            seed=9,
+        )
+        found = SharedSignal().combine(Gradient().estimate(clip.sensor_frames()))
+        fast = HighPass(HighPassParams(cutoff=60))
+        truth = fast.denoise(replace(found, samples=clip.truth.displacement[:, 0])).samples
+        inner = (np.arange(400) > 50) & (np.arange(400) < 350)
+        scores.append(decibels(replace(fast.denoise(found), observed=inner), truth))
+    (still, _), (drifting, gain) = scores
+    assert drifting > still - 2
+    assert abs(gain) == pytest.approx(1, abs=0.03)
+
+
 def test_signs_and_delays_are_undone() -> None:
     delays = [0, 0.4e-3, 0.9e-3, 1.5e-3, 2.2e-3, 3e-3, 0, 0, 0]
     motion = tiled([1, -1, 1, -1, 1, 1, 0, 0, 0], delays, sigma=0.005)

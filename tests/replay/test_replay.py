@@ -143,6 +143,7 @@ def test_figures_are_compared_one_by_one(compared):
         result["verdict"] = "no-signal"
         result["signal"]["rms_px"] *= 1.5
         result["signal"]["rate_hz"] *= 1 + 1e-6
+        result["raw"]["median_sigma_px"] *= 1.005
         result["method"][0]["source_sha256"] = "0" * 64
         (run / "result.json").write_text(json.dumps(result), "utf-8")
 
@@ -152,6 +153,7 @@ def test_figures_are_compared_one_by_one(compared):
     assert "signal.rms_px" in artefact.detail
     assert "rate_hz" not in artefact.detail
     assert "source_sha256" not in artefact.detail
+    assert "sigma" not in artefact.detail
 
 
 def test_a_parameter_that_a_stage_has_gained_since_is_told(compared):

@@ -87,12 +87,21 @@ def test_pictures_are_the_same_every_time_and_hold_no_style(traces, result):
     assert all("style=" not in each for each in first)
 
 
-def test_region_is_drawn_over_the_frame():
+@pytest.mark.parametrize(
+    ("region", "corners"),
+    [
+        ({}, [(50, 25), (150, 25), (150, 75), (50, 75)]),
+        ({"name": "cup", "polygon": [[50, 25], [150, 25], [100, 75]]}, [(50, 25), (150, 25), (100, 75)]),
+    ],
+)
+def test_region_is_drawn_over_the_frame(region, corners):
     picture = {"width": 200, "height": 100}
-    svg = str(frame_picture("data:,", picture, [{"x": 50, "y": 25, "width": 100, "height": 50}], catalogue()))
-    (region,) = marks(svg, "region")
-    assert region["width"] == pytest.approx(250)
-    assert region["x"] == pytest.approx(62 + 125)
+    region |= {"x": 50, "y": 25, "width": 100, "height": 50}
+    svg = str(frame_picture("data:,", picture, [region], catalogue()))
+    drawn = re.search(r'class="mark-region"[^>]* d="M([^"]*)Z"', svg)
+    assert drawn is not None
+    places = [tuple(map(float, each.split())) for each in drawn[1].split("L")]
+    assert places == [pytest.approx((62 + 2.5 * x, 8 + 2.5 * y)) for x, y in corners]
 
 
 def test_colours_run_from_dark_to_light():

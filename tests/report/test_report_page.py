@@ -425,7 +425,7 @@ def test_controls_are_told(result: dict[str, Any], folder: Path) -> None:
 
 def test_maps_and_frame_are_shown(result: dict[str, Any], folder: Path) -> None:
     for name in ("frame.png", "assessment.png", "vibration_map.png"):
-        (folder / name).write_bytes(FILES["spectrogram.png"])
+        (folder / name).write_bytes((folder / "spectrogram.png").read_bytes())
         result["files"][name] = result["files"]["spectrogram.png"]
     result["picture"] = {"file": "frame.png", "frame": 59, "time_s": 1.0, "width": 320, "height": 180}
     found = read(result, folder)
@@ -435,7 +435,7 @@ def test_maps_and_frame_are_shown(result: dict[str, Any], folder: Path) -> None:
 
 
 def test_calibrations_and_assessments_beside_the_runs_are_shown(result: dict[str, Any], folder: Path) -> None:
-    (folder / "calibration.png").write_bytes(FILES["spectrogram.png"])
+    (folder / "calibration.png").write_bytes((folder / "spectrogram.png").read_bytes())
     digests = {"calibration.png": result["files"]["spectrogram.png"]}
     told = {"row_time_s": 7.6e-05, "row_time_uncertainty_s": 2e-07, "reason": "an LED said so"}
     calibration = Beside("calibrations/001", folder, ".", told, digests)

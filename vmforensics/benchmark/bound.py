@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from vmforensics.data import SensorFrames
-from vmforensics.errors import TooFewFrames
+from vmforensics.errors import TooFewFrames, Unsuitable
 from vmforensics.numerics.derivative import derivative
 from vmforensics.numerics.noise import NoiseModel
 from vmforensics.recovery import Plan
@@ -33,6 +33,8 @@ def information_rate(plan: Plan, axis: tuple[float, float]) -> float:
     ------
     TooFewFrames
         There are too few to tell their noise.
+    Unsuitable
+        The run looks at a polygon.
     """
     stream = plan.source.open(plan.evidence)
     clock = judge_clock(
@@ -42,7 +44,10 @@ def information_rate(plan: Plan, axis: tuple[float, float]) -> float:
         capture_fps=plan.case.camera.capture_fps,
     )
     shutter = plan.case.camera.to_shutter(stream.height, stream.width)
-    region = plan.case.region.to_region() if plan.case.region else None
+    if plan.place is not None and plan.place.polygon is not None:
+        raise Unsuitable(f"no bound is known for a polygon, such as region {plan.place.name!r}")
+    stated = plan.place or plan.case.region
+    region = stated.to_region() if stated else None
     total, changes, last, count = np.zeros(()), np.zeros(()), None, 0
     for block in SensorFrames(stream, clock, shutter, region).blocks():
         for frame in block.luma.astype(np.float64):

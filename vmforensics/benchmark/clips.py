@@ -14,9 +14,10 @@ _ROW_TIME = 19e-6  # s
 
 @dataclass(frozen=True, slots=True)
 class Clip:
-    """One clip: a scene moved by a sound along a direction, px RMS, in front of a camera."""
+    """One clip: seed of the simulation, a scene moved by a sound along a direction, px RMS, in front of a camera."""
 
     name: str
+    seed: int
     scene: str
     sound: str
     rms_px: float
@@ -34,14 +35,12 @@ def _rolling(noise: float) -> Camera:
 
 
 STANDARD = (
-    Clip("global-melody", "print", "melody", 0.005, 0.0, _global(4.0)),
-    Clip("global-speech", "natural", "speech", 0.005, 60.0, _global(4.0)),
-    Clip("global-chirp", "brick", "chirp:100-900", 0.005, 90.0, _global(4.0)),
-    Clip("rolling-melody", "print", "melody", 0.02, 0.0, _rolling(4.0)),
-    Clip("rolling-speech", "natural", "speech", 0.02, 0.0, _rolling(4.0)),
-    Clip("rolling-chirp", "brick", "chirp:100-1500", 0.02, 0.0, _rolling(4.0)),
+    Clip("global-melody", 1, "print", "melody", 0.005, 0.0, _global(4.0)),
+    Clip("global-chirp", 3, "brick", "chirp:100-900", 0.005, 90.0, _global(4.0)),
+    Clip("rolling-melody", 4, "print", "melody", 0.02, 0.0, _rolling(4.0)),
+    Clip("rolling-chirp", 6, "brick", "chirp:100-1500", 0.02, 0.0, _rolling(4.0)),
 )
-"""Three sounds on three scenes, for either shutter; 8 bit, noise of 2 DN, losslessly coded."""
+"""Two sounds on two scenes, for either shutter; 8 bit, noise of 2 DN, losslessly coded."""
 
 _CASE = """version: 1
 case:
@@ -67,11 +66,16 @@ def write_standard_clips(folder: Path) -> list[Path]:
     except OSError as error:
         raise OutputError(f"{folder} can't be made: {error.strerror}", hint="name a folder that isn't there") from error
     written = []
-    for seed, clip in enumerate(STANDARD, 1):
+    for clip in STANDARD:
         own = folder / clip.name
         own.mkdir()
         simulation = simulate(
-            clip.camera, scene=clip.scene, sound=clip.sound, rms_px=clip.rms_px, direction=clip.direction, seed=seed
+            clip.camera,
+            scene=clip.scene,
+            sound=clip.sound,
+            rms_px=clip.rms_px,
+            direction=clip.direction,
+            seed=clip.seed,
         )
         write_clip(simulation, own / "clip.mkv")
         truth = write_truth(simulation, own / "truth", rate=16_000)

@@ -40,7 +40,7 @@ def written(content: dict[str, Any]) -> str:
             slot = ", ".join(_SLOTS.get(part, part) for part in row["slot"].split(", "))
             lines.append(f"| {slot} | {row['method']} | " + " | ".join(cells) + " |")
         for row in rows:
-            lines += [f"\n`{row['method']}` was refused: {reason}." for reason in row["refused"]]
+            lines += [f"\nRefused: {reason}." for reason in row["refused"]]
         lines.append("")
     return "\n".join(lines)
 

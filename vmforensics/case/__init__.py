@@ -1,8 +1,18 @@
 """Cases: YAML in, a checked and immutable model, YAML out; nothing of what stages do with it."""
 
-from vmforensics.case.defaults import AUTO, USUAL_STAGES, resolve, with_stage
+from vmforensics.case.defaults import AUTO, USUAL_STAGES, on_each_region, resolve, with_stage
 from vmforensics.case.matrix import expanded, of_runs
-from vmforensics.case.model import Camera, Case, Exhibit, Identity, RegionOfInterest, Run, ShutterKind, StageSpec
+from vmforensics.case.model import (
+    Camera,
+    Case,
+    Exhibit,
+    Identity,
+    NamedRegion,
+    RegionOfInterest,
+    Run,
+    ShutterKind,
+    StageSpec,
+)
 from vmforensics.case.reader import CaseFile, build_case, dotted, parse_case, read_case
 from vmforensics.case.schema import dumps_schema, json_schema
 from vmforensics.case.template import CASE_FILE, case_for_clip, new_case
@@ -17,6 +27,7 @@ __all__ = [
     "CaseFile",
     "Exhibit",
     "Identity",
+    "NamedRegion",
     "RegionOfInterest",
     "Run",
     "ShutterKind",
@@ -30,6 +41,7 @@ __all__ = [
     "json_schema",
     "new_case",
     "of_runs",
+    "on_each_region",
     "parse_case",
     "read_case",
     "resolve",

@@ -12,6 +12,7 @@ from vmforensics.stages import STAGES
 AUTO = "auto"
 """The frame source of this name stands for the first one that accepts the evidence."""
 
+_LONGEST_NAME = 64
 _SEVERAL = frozenset({"denoiser", "exporter"})  # slots that take a list of stages
 
 _BOTH: dict[str, tuple[str, ...]] = {
@@ -39,7 +40,7 @@ USUAL_STAGES: Mapping[ShutterKind, Mapping[str, tuple[str, ...]]] = MappingProxy
 
 
 def resolve(case: Case) -> Case:
-    """Complete a case: every run then names its exhibit and all its stages.
+    """Complete a case: every run then names its exhibit, its region if there are several, and all its stages.
 
     The stages' own parameters aren't touched; `with_stage` takes them in once the stages are known.
 
@@ -53,13 +54,41 @@ def resolve(case: Case) -> Case:
     """
     usual = USUAL_STAGES[case.camera.shutter]
     runs = []
-    for run in case.runs:
+    for run, _ in on_each_region(case):
         missing: dict[str, Any] = {} if run.evidence is not None else {"evidence": case.evidence[0].id}
         for slot in (stage.kind for stage in STAGES):
             if getattr(run, slot) is None:
                 missing[slot] = _filling(slot, tuple(StageSpec(name=name) for name in usual[slot]))
         runs.append(run.model_copy(update=missing))
     return case.model_copy(update={"runs": tuple(runs)})
+
+
+def on_each_region(case: Case) -> list[tuple[Run, int]]:
+    """The runs with one for each named region where they name none, and the position of the run that each came from.
+
+    Examples
+    --------
+    >>> from vmforensics.case import parse_case
+    >>> text = "{version: 1, case: {id: A}, evidence: [{path: a.mkv}], camera: {shutter: global}, regions: "
+    >>> text += "[{name: cup, box: [0, 0, 64, 64]}, {name: plant, polygon: [[70, 0], [99, 0], [85, 60]]}]}"
+    >>> [run.name for run, _ in on_each_region(parse_case(text).case)]
+    ['cup', 'plant']
+    """
+    found: list[tuple[Run, int]] = []
+    taken = {run.name.casefold() for run in case.runs if run.region is not None or not case.regions}
+    lone = len(case.runs) == 1 and "name" not in case.runs[0].model_fields_set
+    for position, run in enumerate(case.runs):
+        if run.region is not None or not case.regions:
+            found.append((run, position))
+            continue
+        for region in case.regions:
+            name = region.name if lone else f"{run.name}-{region.name}"[:_LONGEST_NAME].rstrip("-._")
+            base, number = name, 2
+            while name.casefold() in taken:
+                name, number = f"{base[: _LONGEST_NAME - 4]}-{number}", number + 1
+            taken.add(name.casefold())
+            found.append((run.model_copy(update={"name": name, "region": region.name}), position))
+    return found
 
 
 def with_stage(case: Case, run: int, kind: str, spec: StageSpec, position: int = 0) -> Case:

@@ -55,7 +55,7 @@ def expanded(case: Case) -> Case:
 
 
 def of_runs(case: Case, runs: Sequence[Run]) -> Case:
-    """The case with other runs, completed, and named by number and methods.
+    """The case with other runs, completed, each on every named region, and named by number, region and methods.
 
     Parameters
     ----------
@@ -65,10 +65,11 @@ def of_runs(case: Case, runs: Sequence[Run]) -> Case:
         What to do; their names don't count.
     """
     complete = resolve(case.model_copy(update={"runs": tuple(runs), "compare": None}))
-    digits = max(2, len(str(len(runs))))
+    digits = max(2, len(str(len(complete.runs))))
     named = []
     for number, run in enumerate(complete.runs, 1):
         kinds = ("motion_estimator", "signal_combiner", "denoiser")
-        methods = "-".join(spec.name for kind in kinds for spec in run.stages(kind))
-        named.append(run.model_copy(update={"name": f"{number:0{digits}}-{methods}"[:_LONGEST_NAME].rstrip("-")}))
+        parts = [*([run.region] if run.region else []), *(spec.name for kind in kinds for spec in run.stages(kind))]
+        name = f"{number:0{digits}}-{'-'.join(parts)}"[:_LONGEST_NAME].rstrip("-")
+        named.append(run.model_copy(update={"name": name}))
     return complete.model_copy(update={"runs": tuple(named)})

@@ -6,6 +6,7 @@ A stage's parameters stay plain data here, for only the stage itself knows what 
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Sequence
 from enum import StrEnum
@@ -229,6 +230,45 @@ class RegionOfInterest(_Section):
         return Region(self.x, self.y, self.width, self.height)
 
 
+_Corner = tuple[
+    Annotated[float, Field(ge=0, le=LARGEST_INTEGER, allow_inf_nan=False)],
+    Annotated[float, Field(ge=0, le=LARGEST_INTEGER, allow_inf_nan=False)],
+]
+
+
+class NamedRegion(_Section):
+    """One of several places to look at, each with its own result: a rectangle, or a polygon."""
+
+    name: Name = Field(description="The region's name; it becomes part of the folder's name of each run on it.")
+    box: RegionOfInterest | None = Field(default=None, description="A rectangle: x, y, width, height in px.")
+    polygon: tuple[_Corner, ...] | None = Field(
+        default=None,
+        description="Corners [x, y] in px of the stored picture, in order; what lies outside doesn't count.",
+        json_schema_extra={"minItems": 3},
+    )
+
+    @field_validator("polygon")
+    @classmethod
+    def _three_corners(cls, polygon: tuple[_Corner, ...] | None) -> tuple[_Corner, ...] | None:
+        if polygon is not None and len(set(polygon)) < 3:
+            raise ValueError(f"has {len(set(polygon))} different corners; a polygon needs at least 3")
+        return polygon
+
+    @model_validator(mode="after")
+    def _one_shape(self) -> NamedRegion:
+        if (self.box is None) == (self.polygon is None):
+            raise ValueError("needs either a box or a polygon, and not both")
+        return self
+
+    def to_region(self) -> Region:
+        """The rectangle, or the smallest one of whole pixels around the polygon."""
+        if self.box is not None:
+            return self.box.to_region()
+        columns, rows = zip(*(self.polygon or ()), strict=True)
+        x, y = math.floor(min(columns)), math.floor(min(rows))
+        return Region(x, y, max(1, math.ceil(max(columns)) - x), max(1, math.ceil(max(rows)) - y))
+
+
 class StageSpec(_Section):
     """Which stage, with which parameters; also written as the name alone."""
 
@@ -260,6 +300,9 @@ class Run(_Section):
 
     name: Name = Field(default="recovery", description="The run's name and the name of its folder; unique in the case.")
     evidence: Line | None = Field(default=None, description="The exhibit's id; the first exhibit if left out.")
+    region: Name | None = Field(
+        default=None, description="One of the case's `regions`; each of them in turn if left out."
+    )
     frame_source: StageSpec | None = Field(default=None, description="What opens the evidence as frames.")
     motion_estimator: StageSpec | None = Field(default=None, description="What measures how the scene moves.")
     signal_combiner: StageSpec | None = Field(default=None, description="What turns that motion into one signal.")
@@ -320,6 +363,9 @@ class Case(_Section):
     )
     camera: Camera = Field(description="When the camera's rows saw the scene.")
     region: RegionOfInterest | None = Field(default=None, description="Where to look; the whole frame if left out.")
+    regions: tuple[NamedRegion, ...] = Field(
+        default=(), description="Instead of it, several places to look at; every run is carried out on each."
+    )
     plugins: Plugins | None = Field(
         default=None, description="Which plugins the case may use; all that are installed if left out."
     )
@@ -353,6 +399,27 @@ class Case(_Section):
         _check_unique("id", [e.id for e in named])
         return named
 
+    @field_validator("regions")
+    @classmethod
+    def _region_names(cls, regions: tuple[NamedRegion, ...], info: ValidationInfo) -> tuple[NamedRegion, ...]:
+        if regions and info.data.get("region") is not None:
+            raise ValueError("region and regions say where to look twice; give one of them")
+        _check_unique("name", [region.name for region in regions])
+        return regions
+
+    @field_validator("runs")
+    @classmethod
+    def _known_regions(cls, runs: tuple[Run, ...], info: ValidationInfo) -> tuple[Run, ...]:
+        if "regions" not in info.data:  # itself wrong, and reported as such
+            return runs
+        known = [region.name for region in info.data["regions"]]
+        problems = Problems()
+        for n, run in enumerate(runs):
+            if run.region is not None and run.region not in known:
+                problems.add(f"no region {show(run.region)}; {choices(run.region, known)}", n, "region")
+        problems.check()
+        return runs
+
     @field_validator("runs")
     @classmethod
     def _run_names(cls, runs: tuple[Run, ...]) -> tuple[Run, ...]:
@@ -382,6 +449,10 @@ class Case(_Section):
                 problems.add(f"no exhibit {show(run.evidence)}; {choices(run.evidence, known)}", n, "evidence")
         problems.check()
         return runs
+
+    def place(self, run: Run) -> NamedRegion | None:
+        """The named region that a run looks at; None where it looks at `region`, or the whole frame."""
+        return next((region for region in self.regions if region.name == run.region), None)
 
     def exhibit(self, run: Run) -> Exhibit:
         """The exhibit that a run works on."""

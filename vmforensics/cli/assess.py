@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from vmforensics.cli.console import ClipArgument, Console, JsonOption, QuietOption, print_json, printable
+from vmforensics.cli.plugin_options import PluginDirOption, PluginOption, registry_of
 from vmforensics.cli.recover import OutOption, region_of
 from vmforensics.errors import ParameterError
 
@@ -35,6 +36,8 @@ def assess(
     exposure: ExposureOption = None,
     roi: RoiOption = None,
     out: OutOption = None,
+    plugin: PluginOption = None,
+    plugin_dir: PluginDirOption = None,
     as_json: JsonOption = False,
     quiet: QuietOption = False,
 ) -> None:
@@ -50,7 +53,7 @@ def assess(
       vmforensics assess chips.avi --capture-fps 2200 --out assessments/chips
     """
     known = knowledge(capture_fps, shutter, row_time, exposure, roi)
-    outcome = _assessed(clip, out, known, 5, quiet=quiet or as_json)
+    outcome = _assessed(clip, out, known, 5, registry_of(plugin, plugin_dir), quiet=quiet or as_json)
     if as_json:
         print_json({**outcome.result, "run_dir": str(outcome.folder), "ledger_head_sha256": outcome.head})
     elif not quiet:
@@ -65,6 +68,8 @@ def scan(
     shutter: ShutterOption = None,
     roi: RoiOption = None,
     out: OutOption = None,
+    plugin: PluginOption = None,
+    plugin_dir: PluginDirOption = None,
     as_json: JsonOption = False,
     quiet: QuietOption = False,
 ) -> None:
@@ -78,7 +83,7 @@ def scan(
       vmforensics scan street.mp4 --count 20 --json
     """
     known = knowledge(capture_fps, shutter, None, None, roi)
-    outcome = _assessed(clip, out, known, count, quiet=quiet or as_json)
+    outcome = _assessed(clip, out, known, count, registry_of(plugin, plugin_dir), quiet=quiet or as_json)
     result = outcome.result
     if as_json:
         keys = ("evidence", "best_region", "candidates")
@@ -227,8 +232,8 @@ def _tell(lines: list[tuple[str, Any]]) -> None:
             typer.echo(_INDENT + line)
 
 
-def _assessed(clip: Any, out: Any, known: Knowledge, count: int, *, quiet: bool) -> Assessment:
+def _assessed(clip: Any, out: Any, known: Knowledge, count: int, registry: Any, *, quiet: bool) -> Assessment:
     from vmforensics.assessment import assess_clip
 
     with Console(quiet=quiet) as console:
-        return assess_clip(clip, out, known=known, count=count, watcher=console)
+        return assess_clip(clip, out, known=known, count=count, registry=registry, watcher=console)

@@ -35,7 +35,8 @@ def replay(
 
     On the same machine with the same program every artefact has the same digest. Where program, libraries or processor
     differ, they are named, and the numbers must agree within tolerance: a sample within a hundredth of its stated
-    standard uncertainty, other figures within 0.1 %. The repeated run is kept only with --out.
+    standard uncertainty, an uncertainty within 1 %, other figures within 0.1 %. The repeated run is kept only with
+    --out.
 
     With --with, a new run is made beside the old one instead, which says what was varied: another stage
     (motion_estimator=gradient), other denoisers (denoiser=high-pass,line-remover), a parameter of one of the run's

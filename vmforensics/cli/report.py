@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from vmforensics.cli.console import JsonOption, QuietOption, print_json, printable
+from vmforensics.cli.console import Console, JsonOption, QuietOption, print_json, printable
 
 
 def report(
@@ -38,7 +38,8 @@ def report(
     from vmforensics.dossier import make_report
     from vmforensics.report.quantities import quantity
 
-    made = make_report(case_or_run, out, pdf=pdf, language=language)
+    with Console(quiet=quiet or as_json) as console:
+        made = make_report(case_or_run, out, pdf=pdf, language=language, say=console.say)
     if as_json:
         print_json({**made.content, "report_dir": str(made.folder), "ledger_head_sha256": made.head})
         return

@@ -57,7 +57,7 @@ class InjectedFrames(SensorFrames):
     """The first frames of a clip with a tone in their pixels, row by row at the rows' instants.
 
     A frame I becomes I - d·(u_x·I_x + u_y·I_y), to first order what a motion of d along u makes of it, in codes sixteen
-    times as fine. As many frames as the clock has times.
+    times as fine. As many frames as the clock has times. How the codec came to the pixels says nothing of these.
     """
 
     tone: Tone = field(default_factory=lambda: Tone(300.0, 0.0))
@@ -86,8 +86,7 @@ class InjectedFrames(SensorFrames):
             for k, (index, frame) in enumerate(zip(block.index[keep], block.luma[keep], strict=True)):
                 luma[k] = self._moved(frame.astype(np.float64), self.clock.times[index] + offsets)
             if len(luma):
-                types, coding = block.frame_types[: len(luma)], block.coding[: len(luma)]
-                yield FrameBlock(block.index[keep], luma, types, coding)
+                yield FrameBlock(block.index[keep], luma, block.frame_types[: len(luma)])
             if not keep.all():
                 return
 

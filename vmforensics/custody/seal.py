@@ -27,7 +27,7 @@ from vmforensics.custody.dsse import signed
 from vmforensics.custody.entries import FIRST_PREV, scan_ledger
 from vmforensics.custody.keys import PrivateKey
 from vmforensics.custody.ledger import LEDGER_NAME, RUN_STARTED, SEALING, Ledger, check_act, sync_folder
-from vmforensics.custody.listing import list_folder
+from vmforensics.custody.listing import Listing, list_folder
 from vmforensics.custody.manifest import MANIFEST_NAME
 from vmforensics.custody.opening import open_regular
 from vmforensics.custody.run_folder import EVIDENCE_FOLDERS, PARTIAL_PREFIX
@@ -214,18 +214,26 @@ def own_ledgers(names: Sequence[str]) -> list[str]:
 
 def _survey(folder: Path, progress: Callable[[int], None] | None) -> tuple[bytes, dict[str, SealedLedger], int]:
     """The manifest of a folder, the state of its ledgers, and how many files there are."""
-    listing = list_folder(folder, skip=lambda path: path.startswith(f"{SEALS_NAME}/{PARTIAL_PREFIX}"))
-    listing.check_whole(folder, "be sealed")
+    listing = _whole_listing(folder)
     try:
         ledgers = {name: sealed_ledger(folder / name) for name in own_ledgers(list(listing.files))}
-        if not ledgers:
-            raise CustodyError(
-                f"{folder}: holds no ledger, so that there is nothing to seal", hint="name the folder of a run or case"
-            )
         lines = [sha256sum_line(sha256_file(folder / name, progress=progress), name) for name in listing.files]
     except OSError as error:
         raise CustodyError(f"{error.filename}: can't be read: {error.strerror}") from error
     return b"".join(lines), ledgers, len(lines)
+
+
+def _whole_listing(folder: Path) -> Listing:
+    """The files of a folder, but for what a sealing that was killed has left.
+
+    Raises
+    ------
+    CustodyError
+        Something in it is neither a file nor a folder.
+    """
+    listing = list_folder(folder, skip=lambda path: path.startswith(f"{SEALS_NAME}/{PARTIAL_PREFIX}"))
+    listing.check_whole(folder, "be sealed")
+    return listing
 
 
 @contextmanager
@@ -241,25 +249,35 @@ def _claimed(folder: Path) -> Iterator[Path]:
     except OSError as error:
         raise OutputError(f"{seals}: no seal can be put there: {error.strerror}") from error
     try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        for left in seals.glob(PARTIAL_PREFIX + "*"):  # of a sealing that was killed; it counts for nothing
-            shutil.rmtree(left)
-        sync_folder(folder)
-        yield seals
-    except BlockingIOError as error:
-        raise OutputError(f"{folder}: another process is sealing it", hint="wait until it is done") from error
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise OutputError(f"{folder}: another process is sealing it", hint="wait until it is done") from error
+        try:
+            for left in seals.glob(PARTIAL_PREFIX + "*"):  # of a sealing that was killed; it counts for nothing
+                shutil.rmtree(left)
+            sync_folder(folder)
+            yield seals
+        finally:
+            with contextlib.suppress(OSError):
+                seals.rmdir()  # only if nothing came of it
     except OSError as error:
         raise OutputError(f"{error.filename or seals}: can't be sealed: {error.strerror}") from error
     finally:
         os.close(descriptor)
-        with contextlib.suppress(OSError):
-            seals.rmdir()  # only if nothing came of it
 
 
 @contextmanager
 def _quiet(folder: Path) -> Iterator[Ledger | None]:
     """Make sure that nothing writes to a ledger in the folder; give its own, if it has one that may grow."""
-    names = own_ledgers(list(list_folder(folder).files))
+    listing = _whole_listing(folder)
+    names = own_ledgers(list(listing.files))
+    if not names:
+        raise CustodyError(
+            f"{folder}: holds no ledger, so that there is nothing to seal", hint="name the folder of a run or case"
+        )
+    if odd := [name for name in names if not name.isprintable()]:
+        raise CustodyError(f"{folder / odd[0]}: a ledger's path has to be text that can be printed to be sealed")
     with contextlib.ExitStack() as stack:
         own = None
         for name in names:
@@ -294,7 +312,7 @@ def _store(content: dict[str, bytes], place: Path) -> None:
 
 def _bounded(deviations: Sequence[str]) -> tuple[str, ...]:
     """The deviations as a statement repeats them: the first hundred, each in at most a thousand characters."""
-    kept = [text[:_LONGEST_DEVIATION].encode("utf-8", "backslashreplace").decode() for text in deviations]
+    kept = [text.encode("utf-8", "backslashreplace").decode()[:_LONGEST_DEVIATION] for text in deviations]
     if len(kept) > _MOST_DEVIATIONS:
         kept = [*kept[:_MOST_DEVIATIONS], f"and {len(kept) - _MOST_DEVIATIONS} more"]
     return tuple(kept)

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -143,20 +143,46 @@ class SensorFrames:
         Exposure timing.
     region
         Rectangle of the coded picture; the whole picture if None.
+    mask : ndarray [shape=(rows, cols), bool] or None
+        Which of the region's pixels count, in readout order; all if None.
 
     Raises
     ------
     RegionError
         The region doesn't lie in the frame.
+    ValueError
+        The mask has another shape than the region.
     """
 
     stream: FrameStream
     clock: Clock
     shutter: Shutter = field(default_factory=Shutter)
     region: Region | None = None
+    mask: NDArray[np.bool_] | None = None
 
     def __post_init__(self) -> None:
         self.rectangle.check_inside(self.stream.height, self.stream.width)
+        if self.mask is not None and self.mask.shape != (self.rows, self.cols):
+            raise ValueError(f"mask has shape {self.mask.shape}; the region asks for {(self.rows, self.cols)}")
+
+    def within(self, polygon: Sequence[tuple[float, float]]) -> SensorFrames:
+        """The same frames, of which only the pixels in a polygon count.
+
+        Parameters
+        ----------
+        polygon
+            Its corners (x, y) in px of the stored picture, in order; a pixel counts where its middle lies inside.
+        """
+        from skimage.draw import polygon2mask
+
+        r = self.rectangle
+        corners = np.array([(y - r.y - 0.5, x - r.x - 0.5) for x, y in polygon])
+        mask = polygon2mask((r.height, r.width), corners)
+        if self.shutter.direction.along_columns:
+            mask = mask.T
+        if self.shutter.direction.reversed:
+            mask = mask[::-1]
+        return replace(self, mask=np.ascontiguousarray(mask))
 
     @property
     def rectangle(self) -> Region:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -44,7 +44,12 @@ class MadeReport:
 
 
 def make_report(
-    path: str | Path, out: str | Path | None = None, *, pdf: bool = False, language: str = DEFAULT_LANGUAGE
+    path: str | Path,
+    out: str | Path | None = None,
+    *,
+    pdf: bool = False,
+    language: str = DEFAULT_LANGUAGE,
+    say: Callable[[str], None] | None = None,
 ) -> MadeReport:
     """Report on a case or a run; the same runs give the same report, byte for byte.
 
@@ -59,6 +64,8 @@ def make_report(
         Whether to make a PDF too.
     language
         Of the texts.
+    say
+        Told what is being done, for whoever waits.
 
     Raises
     ------
@@ -81,7 +88,10 @@ def make_report(
         check_pdf()
     case = case_of(path.parent if path.is_file() else path)
     place = Path(out) if out is not None else _usual_place(path, case.path if case else None)
+    say = say or (lambda _: None)
+    say("checking the runs")
     subject = gather(path, place)
+    say("drawing")
     if out is None:
         place = next_run_folder(place.parent)
     folder = RunFolder.create(place, evidence=[])
@@ -93,6 +103,7 @@ def make_report(
         made = compose(subject, language=language)
         written = {"report.html": made.html, "report.json": to_json(made.content)}
         if pdf:
+            say("making the PDF")
             written["report.pdf"] = to_pdf(made.html, written["report.json"])
         products: dict[str, str] = {}
         for name, data in written.items():

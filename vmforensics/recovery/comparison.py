@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from vmforensics.custody import LEDGER_NAME, RunFolder, digest_evidence, sha256_file
 from vmforensics.data import Evidence
+from vmforensics.recovery.region_map import REGION_MAP, draw_regions
 from vmforensics.recovery.summary import to_json
 from vmforensics.recovery.watch import Watcher
 
@@ -83,6 +84,9 @@ def compare(
             content["refused"] = list(refused)
         ledger.published(folder.write("comparison.json", to_json(content)))
         ledger.published(folder.write("comparison.png", _drawn(rows, spectra)))
+        regions = draw_regions([(path, result) for path, result, _ in runs])
+        if regions is not None:
+            ledger.published(folder.write(REGION_MAP, regions))
     return content
 
 

@@ -142,7 +142,7 @@ def control(
     region = _still_region(frames)
     if region is not None:
         try:
-            elsewhere = estimate(replace(frames, region=region))
+            elsewhere = estimate(replace(frames, region=region, mask=None))
             its_signal = combine(elsewhere)
             still = detect(elsewhere, its_signal, key_interval=key_interval)
             kind, place, rms = "still region", region, float(np.sqrt(np.mean(its_signal.samples**2)))
@@ -154,6 +154,8 @@ def control(
         tone = Tone.suited(motion.frame_rate, upper, _INJECTED_RMS, signal.axis)
         try:
             gain = gain_of(motion, estimate(_injected(frames, tone)), tone)
+            if gain is None:
+                untold.append("the injected tone: the footage itself is read in another way, by how it was coded")
         except VmforensicsError as error:
             untold.append(f"the injected tone: {error.message}")
         power = power_of(motion, signal, tone, gain.value if gain else 1.0, false_alarm_rate=FALSE_ALARM_RATE)
@@ -182,7 +184,7 @@ def _injected(frames: SensorFrames, tone: Tone) -> InjectedFrames:
     """The first frames of the clip, with a tone in them."""
     count = min(frames.frame_count, max(_LEAST_INJECTED, _INJECTED_PIXELS // (frames.rows * frames.cols)))
     clock: Clock = replace(frames.clock, times=frames.clock.times[:count])
-    return InjectedFrames(frames.stream, clock, frames.shutter, frames.region, tone)
+    return InjectedFrames(frames.stream, clock, frames.shutter, frames.region, frames.mask, tone)
 
 
 def _still_region(frames: SensorFrames) -> Region | None:

@@ -340,14 +340,19 @@ class _Journey:
     def expose(self, stream: WatchedStream, clock: Clock) -> SensorFrames:
         """Give every sensor row its instant."""
         case = self._plan.case
+        place = self._plan.place
         region = case.region.to_region() if case.region else Region(0, 0, stream.width, stream.height)
+        region = place.to_region() if place else region
         with self._ledger.step("place sensor rows in time") as record:
             shutter = case.camera.to_shutter(stream.height, stream.width)
             try:
                 frames = SensorFrames(InspectedStream(stream, shutter, region), clock, shutter, region)
             except RegionError as error:
                 hint = region_hint(region, stream.facts, stream.height, stream.width)
-                raise RegionError(error.message, hint=hint or error.hint) from error
+                named = f"region {place.name!r}: " if place else ""
+                raise RegionError(named + error.message, hint=hint or error.hint) from error
+            if place is not None and place.polygon is not None:
+                frames = frames.within(place.polygon)
             record["shutter"] = case.camera.model_dump(mode="json") | {"row_time_s": shutter.line_delay or None}
             record["sensor_rows"] = {"first": frames.first_row, "count": frames.rows, "pixels": frames.cols}
             readout = frames.shutter.line_delay * (frames.first_row + frames.rows)
@@ -528,9 +533,8 @@ class _Journey:
         title = f"{plan.case.case.title or plan.case.case.id} · {plan.name} · {plan.evidence.path.name}"
         rolling = plan.case.camera.shutter is ShutterKind.ROLLING
         lines = notches(motion.frame_rate, recovered.rate) if rolling else ()
-        halves = None
-        if detection.verdict is Verdict.SIGNAL and not rolling:
-            halves = chosen or _plain_halves(motion, signal)
+        made = [chosen, _plain_halves(motion, signal)] if detection.verdict is Verdict.SIGNAL and not rolling else []
+        first, second = ([pair[k] for pair in made if pair] for k in (0, 1))
         inspected = frames.stream if isinstance(frames.stream, InspectedStream) else None
         return Recovery(
             raw,
@@ -538,7 +542,7 @@ class _Journey:
             detection,
             title,
             lines,
-            vibrations=vibrations(motion, halves, frames.stored) if halves else (),
+            vibrations=vibrations(motion, (first, second), frames.stored) if first else (),
             picture=inspected.picture[1] if inspected and inspected.picture else None,
             full_scale=stream.full_scale,
         )

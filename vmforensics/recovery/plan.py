@@ -7,7 +7,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any, cast
 
-from vmforensics.case import AUTO, Case, CaseFile, StageSpec, resolve, with_stage
+from vmforensics.case import AUTO, Case, CaseFile, NamedRegion, StageSpec, on_each_region, resolve, with_stage
 from vmforensics.custody import source_digest
 from vmforensics.data import Evidence, FrameStream
 from vmforensics.errors import ParameterError, UnknownPlugin, VmforensicsError
@@ -32,6 +32,8 @@ class Plan:
         What it works on.
     expected_sha256 : str or None
         What the evidence must have, if the case says so.
+    place : NamedRegion or None
+        Which of several regions it looks at; None where the case has one at most.
     source, estimator, combiner, denoisers, exporters
         The stages.
     implementations : dict
@@ -43,6 +45,7 @@ class Plan:
     case_text: bytes
     evidence: Evidence
     expected_sha256: str | None
+    place: NamedRegion | None
     source: FrameSource
     estimator: MotionEstimator
     combiner: SignalCombiner
@@ -67,6 +70,7 @@ def plan_case(case_file: CaseFile, registry: Registry) -> list[Plan]:
         says where in the case file.
     """
     case = resolve(case_file.case)
+    written = [position for _, position in on_each_region(case_file.case)]
     registry = _allowed(case_file, registry)
     stages: list[dict[str, list[Stage]]] = []
     implementations: dict[int, dict[str, Any]] = {}
@@ -82,7 +86,7 @@ def plan_case(case_file: CaseFile, registry: Registry) -> list[Plan]:
                 try:
                     stage = registry.create(kind, name, spec.params)
                 except (UnknownPlugin, ParameterError) as error:
-                    raise _located(error, case_file, number, kind, position) from error
+                    raise _located(error, case_file, written[number], kind, position) from error
                 created[kind].append(stage)
                 implementations[id(stage)] = describe_implementation(stage, registry.find(kind, name))
                 complete = StageSpec(name=name, params=stage.params.model_dump(mode="json"))
@@ -98,6 +102,7 @@ def plan_case(case_file: CaseFile, registry: Registry) -> list[Plan]:
                 case_text=case_file.text,
                 evidence=Evidence(case_file.evidence_path(exhibit), exhibit.id),
                 expected_sha256=exhibit.sha256,
+                place=case.place(run),
                 source=cast(FrameSource, made["frame_source"][0]),
                 estimator=cast(MotionEstimator, made["motion_estimator"][0]),
                 combiner=cast(SignalCombiner, made["signal_combiner"][0]),
@@ -106,6 +111,13 @@ def plan_case(case_file: CaseFile, registry: Registry) -> list[Plan]:
                 implementations=implementations,
             )
         )
+    for plan in plans:
+        if plan.place is not None and plan.place.polygon is not None and not plan.estimator.masks:
+            raise UnknownPlugin(
+                f"region {plan.place.name!r} is a polygon, and motion_estimator {plan.estimator.name!r} takes "
+                "rectangles only",
+                hint="give the region as a box, or take an estimator that leaves pixels out: row-motion, gradient",
+            )
     return plans
 
 

@@ -21,6 +21,14 @@ _LEAST_DUTY = 0.3  # share of the time that rows are read out, below which littl
 _WORST_ROW_TIME = 0.003  # relative uncertainty beyond which the row time spoils the sound
 
 
+def _named(plan: Plan) -> dict[str, Any]:
+    """Name and corners of the region, where the case has several."""
+    if plan.place is None:
+        return {}
+    corners = plan.place.polygon
+    return {"name": plan.place.name, "polygon": [list(corner) for corner in corners] if corners else None}
+
+
 def to_json(content: dict[str, Any]) -> bytes:
     """Readable JSON, the same bytes for the same content."""
     return (json.dumps(content, indent=2, ensure_ascii=False, allow_nan=False) + "\n").encode()
@@ -154,7 +162,7 @@ def summarise(
             "readout_direction": shutter.direction.value,
             "duty": min(1.0, shutter.line_delay * frames.rows * clock.rate) if shutter.is_rolling else None,
         },
-        "region": {"x": region.x, "y": region.y, "width": region.width, "height": region.height},
+        "region": {"x": region.x, "y": region.y, "width": region.width, "height": region.height} | _named(plan),
         "method": [plan.implementation(stage) for stage in stages],
         "signal": describe_signal(recovery.recovered),
         "raw": describe_signal(recovery.raw),

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from vmforensics.case.document import parse
 
 SIGMAS = 0.01
-"""Tolerance of a sample, in the standard uncertainties that the record states for it."""
+"""Tolerance of a sample, in the standard uncertainties that the record states for it; relative one of uncertainties."""
 
 RELATIVE = 1e-3
 """Relative tolerance of all other numbers, and of a sound file's samples as a share of its peak."""
@@ -62,7 +62,8 @@ def compare_artefacts(then: Path, now: Path, recorded: Mapping[str, str], made: 
     """Compare every artefact of two runs.
 
     A sample of `signal.npz` may differ by `SIGMAS` of its stated standard uncertainty; other numbers by `RELATIVE`, or
-    by `SIGMAS` of the uncertainty that is stated beside them. Counts, words and truth values must be the same.
+    by `SIGMAS` of the uncertainty that is stated beside them; figures that are themselves uncertainties by `SIGMAS` of
+    their size. Counts, words and truth values must be the same.
 
     Parameters
     ----------
@@ -235,7 +236,8 @@ def _agreement(place: str, old: float, new: float, uncertainty: Any) -> tuple[fl
     if place.endswith("p_value") and old > 0 and new > 0:  # a probability is judged by its order
         return off, abs(math.log10(old / new)) <= SIGMAS
     within = _is_number(uncertainty) and uncertainty > 0 and abs(old - new) <= SIGMAS * uncertainty
-    return off, within or off <= RELATIVE
+    is_uncertainty = any(word in place.rpartition(".")[2] for word in ("uncertainty", "sigma"))
+    return off, within or off <= (SIGMAS if is_uncertainty else RELATIVE)
 
 
 def _is_number(value: object) -> bool:

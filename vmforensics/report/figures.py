@@ -171,9 +171,11 @@ def frame_picture(uri: str, picture: Mapping[str, Any], regions: Sequence[Mappin
     x, y = Axis(0, width, 62, 62 + wide), Axis(0, height, 8, 8 + tall)
     drawing.image(62, 8, wide, tall, uri, smooth=True)
     for region in regions:
-        place = (x(region["x"]), y(region["y"]), region["width"] * scale, region["height"] * scale)
-        drawing.rect(*place, "region-edge")
-        drawing.rect(*place, "region")
+        left, top = region["x"], region["y"]
+        right, bottom = left + region["width"], top + region["height"]
+        corners = region.get("polygon") or [(left, top), (right, top), (right, bottom), (left, bottom)]
+        for kind in ("region-edge", "region"):
+            drawing.path([(x(a), y(b)) for a, b in corners], kind, closed=True)
     drawing.horizontal(x, 8 + tall, t("picture.columns"), max(2, int(wide / 80)))
     drawing.vertical(y, 62, t("picture.rows"), max(2, int(tall / 60)))
     return drawing.finished()

@@ -237,11 +237,12 @@ class Review:
         """The case with one run that does what is asked: as the first run, but for estimator, exhibit and region."""
         case_file = self.case_file()
         self._exhibit(wish.exhibit)
-        run = case_file.case.runs[0].model_copy(update={"evidence": wish.exhibit})
+        run = case_file.case.runs[0].model_copy(update={"evidence": wish.exhibit, "region": None})
         if wish.estimator is not None:
             run = run.model_copy(update={"motion_estimator": StageSpec(name=wish.estimator)})
         region = RegionOfInterest.model_validate(wish.region) if wish.region else None
-        case: Case = case_file.case.model_copy(update={"runs": (run,), "region": region, "compare": None})
+        changes = {"runs": (run,), "region": region, "regions": (), "compare": None}
+        case: Case = case_file.case.model_copy(update=changes)
         return parse_case(dump_case(case, leave_out_defaults=True), case_file.path)
 
 

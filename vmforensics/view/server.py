@@ -14,7 +14,8 @@ from typing import Any
 from urllib.parse import parse_qs, unquote, urlsplit
 
 from vmforensics.errors import CaseError, VmforensicsError
-from vmforensics.report.catalogue import DEFAULT_LANGUAGE
+from vmforensics.report.catalogue import DEFAULT_LANGUAGE, catalogue
+from vmforensics.report.quantities import number
 from vmforensics.view.page import fragment, page, static
 from vmforensics.view.review import Review, read_wish
 
@@ -137,7 +138,7 @@ class _Request(BaseHTTPRequestHandler):
         elif address.path == "/":
             self._send(page(review, self.server.token, self.server.language), "text/html; charset=utf-8")
         elif address.path == "/status":
-            self._json({"job": review.jobs.told(), "runs": review.runs(), "heat": sorted(review.heat_maps())})
+            self._json({"job": review.jobs.told(), "runs": self._runs(), "heat": sorted(review.heat_maps())})
         elif found := _FRAME.fullmatch(address.path):
             frames = review.frames(unquote(found["exhibit"]))
             self._send(frames.picture(int(found["number"])), "image/png")
@@ -152,6 +153,19 @@ class _Request(BaseHTTPRequestHandler):
             self._send(file, f"{kind}; charset=utf-8")
         else:
             raise _Refused(HTTPStatus.NOT_FOUND, "there is nothing here")
+
+    def _runs(self) -> list[dict[str, Any]]:
+        """The runs with what the page writes of them, in its language."""
+        t = catalogue(self.server.language)
+        return [
+            run
+            | {
+                "end": str(t.named(f"results.status.{run['status']}", run["status"])),
+                "answer": str(t.named(f"verdict.{run['verdict']}", run["verdict"])),
+                "p": "" if run["p_value"] is None else number(run["p_value"], 2),
+            }
+            for run in self.server.review.runs()
+        ]
 
     def _post(self) -> None:
         length = self.headers.get("Content-Length", "")

@@ -12,7 +12,7 @@ from vmforensics_rolling_shutter.motion.row_readings import RowReadings
 _PARTS = 20  # of the clip, for the jackknife
 _LEAST_FRAMES = 40
 _LEAST_OF_A_TYPE = 10  # frames; a lone key frame says nothing of the clip
-_CLEAREST = 0.2  # share of a type's stripes
+_CLEAREST, _CLEAREST_OF_OTHERS = 0.8, 0.4  # share of the stripes of the type known best, and of others
 _LARGEST_ERROR = 0.1  # standard error beyond which nothing is said
 
 
@@ -48,11 +48,12 @@ def gain_left(pixels: RowReadings, stripes: StripeReadings) -> float | None:
     clear = np.zeros(known.shape, dtype=bool)
     for kind in kinds:
         own = stripes.kinds == kind
-        clear[own] = known[own] >= np.quantile(known[own], 1 - _CLEAREST, axis=(0, 1))
+        share = _CLEAREST if kind == best else _CLEAREST_OF_OTHERS
+        clear[own] = known[own] >= np.quantile(known[own], 1 - share, axis=(0, 1))
     strength = known[stripes.kinds == best].mean(axis=(0, 1), dtype=np.float64)
     sums = np.zeros((4, len(seen)))  # of each frame: s0·s1 and how many, p·s and how many
     for first, second in ((0, 2), (1, 3)):  # x and y of either half
-        share = float(min(strength[first], strength[second]))
+        scale = float(min(strength[first], strength[second]))
         p0, p1, s0, s1 = (
             _centred(readings[..., channel], stripes.kinds)
             for readings in (plain, inferred)
@@ -61,7 +62,7 @@ def gain_left(pixels: RowReadings, stripes: StripeReadings) -> float | None:
         c0, c1 = clear[..., first], clear[..., second]
         terms = (s0 * s1 * (c0 & c1), 1.0 * (c0 & c1), p0 * s1 * c1 + p1 * s0 * c0, 1.0 * c0 + c1)
         for k, term in enumerate(terms):
-            sums[k] += share * np.sum(term, axis=1)
+            sums[k] += scale * np.sum(term, axis=1)
     part = np.arange(len(seen)) * _PARTS // len(seen)
     without = [_gain(sums, stripes.kinds, kinds, best, part != k) for k in range(_PARTS)]
     whole = _gain(sums, stripes.kinds, kinds, best, part >= 0)

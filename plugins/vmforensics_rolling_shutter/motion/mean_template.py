@@ -36,6 +36,9 @@ class MeanTemplate:
         How many frames went into it.
     usable : ndarray [shape=(rows, cols), bool]
         False where a frame was clipped, or close beside: what is clipped doesn't follow the light, and looks moved.
+        And where the pixels don't count (`SensorFrames.mask`).
+    clipped : float
+        Share of the pixels that count which were clipped, or close beside one.
     """
 
     mean: NDArray[np.float64]
@@ -43,11 +46,7 @@ class MeanTemplate:
     noise: NoiseModel
     frames: int
     usable: NDArray[np.bool_]
-
-    @property
-    def clipped(self) -> float:
-        """Share of the pixels that aren't usable."""
-        return 1 - float(np.mean(self.usable))
+    clipped: float = 0.0
 
     @classmethod
     def measure(cls, frames: SensorFrames) -> MeanTemplate:
@@ -83,12 +82,15 @@ class MeanTemplate:
         mean = total / count
         slopes = (derivative(mean, axis=1), derivative(mean, axis=0))
         usable = _unclipped(highest, lowest, frames.full_scale)
+        counting = np.ones_like(usable) if frames.mask is None else frames.mask
+        clipped = 1 - float(np.mean(usable[counting])) if counting.any() else 0.0
+        usable &= counting
         noisy = usable[sample]  # a clipped pixel has no noise
         if np.count_nonzero(noisy) < _LEAST_NOISE_PIXELS:
             noisy = np.ones_like(noisy)
         along, down = (slope[sample][noisy] for slope in slopes)
         noise = NoiseModel.fitted(mean[sample][noisy], (along, down), squares[noisy] / (2 * pairs))
-        return cls(mean, slopes, noise, count, usable)
+        return cls(mean, slopes, noise, count, usable, clipped)
 
 
 def _unclipped(highest: NDArray[np.uint16], lowest: NDArray[np.uint16], full_scale: int) -> NDArray[np.bool_]:

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vmforensics.data import Motion, SensorFrames
-from vmforensics.errors import RegionError
+from vmforensics.errors import RegionError, Unsuitable
 from vmforensics.numerics.coded_cells import SIDE
 from vmforensics.stages import MotionEstimator, StageParams
 from vmforensics_rolling_shutter.motion import coded_motion, drifting, periodic, steady
@@ -56,6 +56,7 @@ class RowMotion(MotionEstimator):
         "section 6 (rolling shutter)"
     )
     Params: ClassVar[type[StageParams]] = RowMotionParams
+    masks: ClassVar[bool] = True
 
     def estimate(self, frames: SensorFrames) -> Motion:
         """Measure every row of every frame.
@@ -103,7 +104,13 @@ def _measured(frames: SensorFrames, template: MeanTemplate, half_of: NDArray[np.
     """Against the mean where the picture stays in place, else along its path."""
     try:
         readings = steady.measure(frames, template, half_of)
+        if readings is None and frames.mask is not None:
+            raise Unsuitable(
+                "the picture moves, and a region that isn't a rectangle can't be followed", hint="give it as a box"
+            )
     except RegionError as blank:  # a blank wall, or a texture that drifted until its mean was blank
+        if frames.mask is not None:
+            raise
         try:
             return drifting.measure(frames, half_of)
         except LostAtOnce:

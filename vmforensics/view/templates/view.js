@@ -154,9 +154,9 @@
       cell(row, run.exhibit);
       cell(row, run.region ? [run.region.x, run.region.y, run.region.width, run.region.height].join(", ") : "");
       cell(row, run.estimator);
-      cell(row, run.status);
-      cell(row, run.verdict).className = run.verdict;
-      cell(row, run.p_value === null ? "" : Number(run.p_value).toPrecision(2));
+      cell(row, run.end);
+      cell(row, run.answer).className = run.verdict;
+      cell(row, run.p);
     }
   }
 
