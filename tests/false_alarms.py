@@ -20,11 +20,14 @@ from rich.progress import track
 from scipy.stats import beta
 
 from vmforensics.case import USUAL_STAGES, ShutterKind
-from vmforensics.data import Evidence, SensorFrames, Shutter, Verdict
+from vmforensics.custody import WatchedStream
+from vmforensics.data import Evidence, Region, SensorFrames, Shutter, Verdict
 from vmforensics.detection import FALSE_ALARM_RATE, detect
 from vmforensics.errors import VmforensicsError
 from vmforensics.plugins import Registry
-from vmforensics.recovery.journey import key_interval
+from vmforensics.recovery.controlling import control, heeded
+from vmforensics.recovery.inspect import InspectedStream
+from vmforensics.recovery.journey import key_interval, lines_of_lamps
 from vmforensics.testing import PHOTOGRAPHS, SCENES, Camera, Flicker, simulate, write_clip
 from vmforensics.testing.sound import silence
 from vmforensics.timing import judge_clock
@@ -95,15 +98,28 @@ class Soundless:
     def _examined(self, registry: Registry, path: Path) -> tuple[str, float | None]:
         stream = registry.create("frame_source", "video").open(Evidence(path))  # type: ignore[attr-defined]
         clock = judge_clock(stream.stamps, resolution=stream.stamp_resolution, declared_rate=stream.declared_rate)
-        frames = SensorFrames(stream, clock, self.camera.shutter)
+        shutter = self.camera.shutter
+        whole = Region(0, 0, stream.width, stream.height)
+        frames = SensorFrames(InspectedStream(WatchedStream(stream), shutter, whole), clock, shutter)
         usual = USUAL_STAGES[ShutterKind.ROLLING if self.camera.shutter.is_rolling else ShutterKind.GLOBAL]
         estimator, combiner = (
             registry.create(kind, usual[kind][0]) for kind in ("motion_estimator", "signal_combiner")
         )
         motion = estimator.estimate(frames)  # type: ignore[attr-defined]
         signal = combiner.combine(motion)  # type: ignore[attr-defined]
-        found = detect(motion, signal, key_interval=key_interval(stream, motion.frame_rate))
-        return found.verdict.value, found.p_value
+        interval, lines = key_interval(stream, motion.frame_rate), lines_of_lamps(frames)
+        found = detect(motion, signal, key_interval=interval, lamp_lines=lines)
+        controls = control(
+            frames,
+            motion,
+            signal,
+            found,
+            estimator.estimate,  # type: ignore[attr-defined]
+            combiner.combine,  # type: ignore[attr-defined]
+            key_interval=interval,
+            lamp_lines=lines,
+        )
+        return heeded(found, controls).verdict.value, found.p_value
 
 
 def main() -> None:

@@ -239,3 +239,49 @@ def test_repeated_noise_is_no_signal_of_an_inter_coded_clip() -> None:
     again = np.tile(motion.displacement[:4], (15, 1, 1))
     found = judged(replace(motion, displacement=again), key_interval=0.5)
     assert found.verdict is not Verdict.SIGNAL
+
+
+def test_rows_that_show_next_to_nothing_don_t_drown_the_rest():
+    """Some rows' readings are a hundred times as uncertain; in a soundless clip they once decided for `signal`."""
+    generator = np.random.default_rng(5)
+    frames, rows = 90, 64
+    sigma = np.where(np.arange(rows) < 8, 1.0, 0.01)
+    times, offsets = np.arange(frames) / 60, np.arange(rows) * 200e-6
+    tone = 0.004 * np.sin(2 * np.pi * 317 * (times[:, None] + offsets))
+    noise = generator.standard_normal((frames, rows, 2)) * sigma[:, None]
+    precision = np.zeros((1, rows, 2, 2), np.float32)
+    precision[0, :, 0, 0] = precision[0, :, 1, 1] = sigma**-2
+    motion = Motion(
+        displacement=(noise + tone[..., None]).astype(np.float32),
+        precision=precision,
+        observed=np.ones((frames, rows), bool),
+        frame_times=times,
+        row_offsets=offsets,
+        channels=(Channel("x0", (1.0, 0.0), 0), Channel("x1", (1.0, 0.0), 1)),
+        frame_rate=60.0,
+    )
+    grid = motion.onto_grid((1.0, 0.0), start=0.0, rate=5000.0, size=int(5000 * 1.5))
+    assert detect(motion, grid).verdict is Verdict.SIGNAL
+
+
+@pytest.mark.parametrize("stray", [0.0, 0.4])
+def test_what_is_found_at_a_lamp_s_frequency_doesn_t_count(stray):
+    """Both halves hold the same line at 100 Hz; beside the lamp's frequency it would be a signal."""
+    generator = np.random.default_rng(6)
+    frames = 1000
+    times = np.arange(frames) / 500
+    line = 0.02 * np.sin(2 * np.pi * (100 + stray) * times)
+    noise = 0.01 * generator.standard_normal((frames, 1, 2))
+    motion = Motion(
+        displacement=(noise + line[:, None, None]).astype(np.float32),
+        precision=np.broadcast_to(np.eye(2, dtype=np.float32) * 1e4, (1, 1, 2, 2)).copy(),
+        observed=np.ones((frames, 1), bool),
+        frame_times=times,
+        row_offsets=np.zeros(1),
+        channels=(Channel("x0", (1.0, 0.0), 0), Channel("x1", (1.0, 0.0), 1)),
+        frame_rate=500.0,
+    )
+    grid = motion.onto_grid((1.0, 0.0), start=0.0, rate=500.0, size=frames)
+    assert detect(motion, grid).verdict is Verdict.SIGNAL
+    assert detect(motion, grid, lamp_lines=(100.0,)).verdict is Verdict.NO_SIGNAL
+    assert detect(motion, grid, lamp_lines=(70.0,)).verdict is Verdict.SIGNAL

@@ -58,7 +58,7 @@ def content(folder: Path) -> dict[str, bytes]:
 def check_same(one: Path, other: Path) -> None:
     before, after = content(one), content(other)
     assert before.keys() == after.keys()
-    assert len(before) == 11
+    assert len(before) == 12
     assert [name for name in before if before[name] != after[name]] == []
 
 

@@ -6,7 +6,7 @@ true motion is the same in both: their cross-spectrum has a positive real part. 
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -26,6 +26,8 @@ LOWEST = 20.0
 _SEGMENTS = (8, 32, 128, 512)  # clip length over segment length, coarse tones to short syllables
 _AXES = 4  # independent directions that the axis was chosen from, on the same data
 _LATEST = 5e-3  # s; by how much one half may lag behind the other
+_BESIDE = 6  # halves of a resolution cell around a lamp's line that it may stray by
+_AT_ONCE = 16384  # samples
 _LEAST_SEGMENT = 16  # samples
 _LEAST_SEGMENTS = 8  # fewer can't agree by more than chance
 _LEAST_BINS = 4  # in a band
@@ -73,6 +75,13 @@ class _Pair:
         seen[: max(lag, 0)] = seen[size + min(lag, 0) :] = False
         return cls(np.where(seen, one, 0.0), np.where(seen, later, 0.0), seen, 2 * len(lags))
 
+    def without_lines(self, rate: float, lines: Sequence[float]) -> _Pair:
+        """Both without what lies at, or close beside, some frequencies (Hz)."""
+        if not lines:
+            return self
+        first, second = _without_lines(np.stack([self.first, self.second]), self.seen, rate, lines)
+        return replace(self, first=first, second=second)
+
 
 def detect(
     motion: Motion,
@@ -80,6 +89,7 @@ def detect(
     *,
     chosen: tuple[Signal, Signal] | None = None,
     key_interval: float = 0.0,
+    lamp_lines: Sequence[float] = (),
     false_alarm_rate: float = FALSE_ALARM_RATE,
 ) -> Detection:
     """Test whether the two halves of a motion share a signal.
@@ -101,6 +111,8 @@ def detect(
         a codec repeats its errors from frame to frame: what several frames of a rolling shutter repeat counts once, and
         where that decides there is no verdict. And it lags behind a moving picture until the next key frame: what
         is no larger than such a lag gets no verdict.
+    lamp_lines : sequence of float, Hz
+        Frequencies at which the light flickers (`light.lamp_lines`): what is found there doesn't count.
     false_alarm_rate
         Probability of the verdict `signal` on a clip without any common motion.
 
@@ -128,6 +140,7 @@ def detect(
     pairs = [_Pair(first, second, seen, _AXES)]
     if chosen is not None:
         pairs.append(_Pair.of(*chosen))
+    pairs = [pair.without_lines(signal.rate, lamp_lines) for pair in pairs]
     tested = [(pair, list(_tests(pair.first, pair.second, pair.seen, signal.rate, fresh))) for pair in pairs]
     tested = [(pair, findings) for pair, findings in tested if findings]
     if not tested:
@@ -169,10 +182,10 @@ def detect(
                 f"behind it; the common motion of {found:.2g} px RMS may be no more than that lag",
                 false_alarm_rate,
             )
-    sure = [f for f in findings if f.p_value * tests <= false_alarm_rate]
+    sure = [f for f in findings if f.p_value * tests <= false_alarm_rate and f.power > 0]
     narrow = [f for f in sure if f.band[1] < 2 * f.band[0]] or [best]
     loudest = max(narrow, key=lambda finding: finding.power)
-    loud = [f.band for f in narrow if f.power >= _LOUD * loudest.power]
+    loud = [f.band for f in narrow if f.power >= _LOUD * loudest.power] or [loudest.band]
     extent = (min(b[0] for b in loud), max(b[1] for b in loud))
     low, high = loudest.band
     return Detection(
@@ -329,6 +342,34 @@ def _tests(
             score = float(coherence.mean()) / spread * np.sqrt(count * fresh)
             band = (float(low), float(min(high, frequency[-1] + half_bin)))
             yield _Finding(float(t.sf(score, max(count * fresh - 1, 1))), band, float(common[inside].mean()))
+
+
+def _without_lines(
+    samples: NDArray[np.float64], seen: NDArray[np.bool_], rate: float, lines: Sequence[float]
+) -> NDArray[np.float64]:
+    """Signals [shape=(signals, n)] less the sinusoids that fit them best around some frequencies (Hz).
+
+    Half a resolution cell apart, they follow a line whose frequency isn't known exactly, or wanders a little.
+    """
+    size = samples.shape[1]
+    offsets = np.arange(-_BESIDE, _BESIDE + 1) * rate / (2 * size)
+    frequency = np.array([f + o for f in lines if f <= rate / 2 for o in offsets])
+    frequency = frequency[(frequency > 0) & (frequency <= rate / 2)]
+    if not len(frequency):
+        return samples
+    normal, moment = np.zeros((2 * len(frequency),) * 2), np.zeros((2 * len(frequency), len(samples)))
+
+    def waves(part: slice) -> NDArray[np.float64]:
+        phase = 2 * np.pi * np.outer(np.arange(part.start, part.stop) / rate, frequency)
+        return np.where(seen[part, None], np.concatenate([np.cos(phase), np.sin(phase)], axis=1), 0.0)
+
+    parts = [slice(first, min(first + _AT_ONCE, size)) for first in range(0, size, _AT_ONCE)]
+    for part in parts:
+        each = waves(part)
+        normal += each.T @ each
+        moment += each.T @ samples[:, part].T
+    fitted = np.linalg.lstsq(normal, moment, rcond=1e-10)[0]
+    return np.concatenate([samples[:, part] - (waves(part) @ fitted).T for part in parts], axis=1)
 
 
 def _bands(lowest: float, highest: float) -> list[tuple[float, float]]:

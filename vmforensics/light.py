@@ -24,6 +24,10 @@ _LEAST_DEPTH = 0.03
 _PROMINENT = 4.0  # times the depth at other frequencies
 _GAMMA = 1 / 0.45  # light over stored brightness, relative changes (ITU-R BT.709)
 _PHASE_ERROR = 0.05  # cycles that a wrong instant may shift a tone by
+_LEAST_FRAMES, _HARMONICS, _MOST_LINES = 32, 4, 8
+_LEAST_LINE = 5e-4  # depth of a flicker that matters to a codec
+_LOWEST_LINE = 15.0  # Hz
+_ALIKE = 3.0  # times what the bands' flickers differ by; a thing that moves changes each band in its own way
 _SHORT = 500.0  # Hz; an exposure whose first null is lower is worth a word
 
 
@@ -109,6 +113,44 @@ def judge_lamp(rows: NDArray[np.float64], instants: NDArray[np.float64], exposur
     if limit < min(1 / exposure, 1 / np.median(np.diff(instants, axis=1))):
         return Light(warnings=(f"{told}: beyond {limit:.3g} Hz the waveform can't be trusted",))
     return Light()
+
+
+def lamp_lines(rows: NDArray[np.float64], instants: NDArray[np.float64]) -> tuple[float, ...]:
+    """Frequencies (Hz) at which the light in the picture flickers, where all of it does so alike.
+
+    What a codec or a sensor makes of changing light has these frequencies too, and a common motion at them can't be
+    told from it.
+
+    Parameters
+    ----------
+    rows : ndarray [shape=(frames, bands), float64, digital numbers]
+        Mean brightness above black of bands of rows, in readout order.
+    instants : ndarray [shape=(frames, bands), float64, s]
+        Middle of their exposures; the same for all bands of a global shutter.
+    """
+    bright = np.quantile(rows, 0.95, axis=0)
+    lit = bright > 0.05 * bright.max(initial=0.0)
+    if len(rows) < _LEAST_FRAMES or not lit.any():
+        return ()
+    change = rows[:, lit] / np.maximum(rows[:, lit].mean(axis=0), 1e-9) - 1
+    if np.ptp(instants, axis=1).max() > 0:
+        frequency, depth = _flicker(change, instants[:, lit])
+        return tuple(frequency * k for k in range(1, _HARMONICS + 1)) if depth else ()
+    rate = 1 / float(np.median(np.diff(instants[:, 0])))
+    window = np.sin(np.pi * (np.arange(len(rows)) + 0.5) / len(rows)) ** 2
+    each = 2 * np.fft.rfft((change - change.mean(axis=0)) * window[:, None], axis=0) / window.sum()
+    common = np.abs(each.mean(axis=1))
+    spread = np.sqrt(np.mean(np.abs(each - each.mean(axis=1, keepdims=True)) ** 2, axis=1))
+    frequencies = np.fft.rfftfreq(len(rows), 1 / rate)
+    line = (common > _LEAST_LINE) & (common > _ALIKE * spread) & (frequencies > _LOWEST_LINE)
+    line &= common > _PROMINENT * np.median(common)
+    peaks = np.flatnonzero(line)
+    peaks = peaks[np.argsort(-common[peaks])]
+    found: list[float] = []
+    for k in peaks:
+        if all(abs(frequencies[k] - f) > 2.5 * rate / len(rows) for f in found):
+            found.append(float(frequencies[k]))
+    return tuple(found[:_MOST_LINES])
 
 
 def centroid_shift(depth: float, frequency: float, exposure: float) -> float:

@@ -28,7 +28,7 @@ _STRIDE = 1.0  # px that a round may correct it by
 _AT_ONCE = 8  # frames whose place is looked for
 _KEPT_PIXELS = 2**24  # of linearisations that are kept for a picture that comes back
 _DARKEST = 0.2  # of the still picture's contrast; a frame that shows less of it shows something else
-_LIGHT_STEP = 2  # every how-manieth row and column tells a frame's contrast
+_LIGHT_STEP = 2  # every how-manieth row tells a frame's contrast; its error counts as much as it moves
 _LIGHT_KNOWN = 1e-3  # of the contrast, to which it must be known to be used
 
 
@@ -291,8 +291,8 @@ def _nearest(place: NDArray[np.float64]) -> tuple[int, int]:
 
 def _light(view: View) -> Part | None:
     """Reads a frame's contrast relative to the view; None where noise hides it."""
-    every = slice(None, None, _LIGHT_STEP)
-    picture, known = view.picture[every, every], view.known[every, every]
+    rows, cols = slice(None, None, _LIGHT_STEP), slice(None)
+    picture, known = view.picture[rows, cols], view.known[rows, cols]
     if not known.any():
         return None
     contrast = np.where(known, picture - picture[known].mean(), 0)
@@ -301,4 +301,4 @@ def _light(view: View) -> Part | None:
     if noise > _LIGHT_KNOWN**2 * energy:
         return None
     weights = (contrast / energy).ravel()[None].astype(np.float32)
-    return Part(every, every, slice(0, 1), weights)
+    return Part(rows, cols, slice(0, 1), weights)

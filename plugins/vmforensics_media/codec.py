@@ -32,7 +32,8 @@ def coding_of(frame: VideoFrame, order: int) -> FrameCoding | None:
     order
         Its place in the order of coding.
     """
-    if frame.interlaced_frame or (data := frame.side_data.get(Type.VIDEO_ENC_PARAMS)) is None:
+    data = frame.side_data.get(Type.VIDEO_ENC_PARAMS)  # type: ignore[call-overload]
+    if data is None or frame.interlaced_frame:
         return None
     content = bytes(data)
     header = np.frombuffer(content, _HEADER, count=1)[0]

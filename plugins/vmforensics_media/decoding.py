@@ -17,9 +17,6 @@ from vmforensics_media.decoder_log import DecoderLog
 _SILENT = {"magicyuv", "mpeg4", "prores"}
 """Decoders that don't always complain of damage which parallel decoding of frames conceals at random."""
 
-_ALONE = {"mpeg4"}
-"""Decoders whose threads complain too late to tell of which frame."""
-
 
 class Soundness(StrEnum):
     """Whether a decoded frame shows what was recorded."""
@@ -75,8 +72,6 @@ def decoded_frames(
         codec = video.stream.codec_context.name
         heard, errors = attempt.heard_from(codec), attempt.errors  # while the file was probed
         video.stream.thread_type = "SLICE" if codec in _SILENT else "AUTO"
-        if codec in _ALONE:
-            video.stream.codec_context.thread_count = 1
         for packet in video.packets():
             frames = video.decode(packet)
             if attempt.heard_from(codec) > heard or attempt.errors > errors:

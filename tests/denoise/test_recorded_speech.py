@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import functools
-import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-sys.path.insert(0, str(Path(__file__).parent))
-import recorded_speech
-from recorded_speech import Recovered, clips, denoised, global_shutter, interval, rolling_shutter, scores
+from . import recorded_speech
+from .recorded_speech import Recovered, clips, denoised, global_shutter, interval, rolling_shutter, scores
 
 BLIND = ("wiener", "mmse-stsa", "mmse-lsa", "weighted-euclidean", "om-lsa")
 KNOWN = "wiener-known-noise"

@@ -2,19 +2,14 @@
 
 from __future__ import annotations
 
-import sys
-from pathlib import Path
-
 import numpy as np
 import pytest
 
 from vmforensics.errors import EvidenceUnreadable
 from vmforensics.evaluation import align
-
-sys.path.insert(0, str(Path(__file__).parent))
-from sounds import RATE, noisy, recording, voice
-
 from vmforensics.testing.sound import speech
+
+from .sounds import RATE, noisy, recording, voice
 
 
 def shifted(delay: float, seconds: float = 3.0, pace: float = 1.0, rate: float = RATE) -> np.ndarray:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -16,8 +15,7 @@ from vmforensics.custody.verify import verify
 from vmforensics.errors import EvidenceMissing, EvidenceUnreadable, VmforensicsError
 from vmforensics.evaluation import evaluate
 
-sys.path.insert(0, str(Path(__file__).parent))
-from sounds import noisy, voice
+from .sounds import noisy, voice
 
 
 @pytest.fixture

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import sys
-from pathlib import Path
-
 import numpy as np
 import pytest
 import scipy.signal
@@ -13,8 +10,7 @@ from numpy.typing import NDArray
 from vmforensics.errors import ParameterError
 from vmforensics.evaluation import METRICS, align, scored
 
-sys.path.insert(0, str(Path(__file__).parent))
-from sounds import RATE, noisy, recording, voice
+from .sounds import RATE, noisy, recording, voice
 
 
 def score(name: str, reference: NDArray[np.float64], recovered: NDArray[np.float64], rate: float = RATE) -> float:

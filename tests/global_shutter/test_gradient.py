@@ -71,7 +71,6 @@ def gain_and_error(motion: Motion, simulation: Simulation) -> tuple[float, float
         (0.05, 0, "natural"),
         (0.05, 90, "edges"),
         (0.1, 37, "natural"),
-        (0.1, 0, "print"),
         (0.02, 160, "soft"),
     ],
 )
@@ -130,6 +129,13 @@ def test_tiles_say_where_they_are_and_only_those_that_move_do() -> None:
             assert gain == pytest.approx(1, abs=0.1)
         elif place.x > moving.x + moving.width + 2:
             assert gain == pytest.approx(0, abs=0.1)
+
+
+def test_fine_print_is_measured_as_well_at_a_tenth_of_a_pixel() -> None:
+    quiet, loud = (clip(rms_px=rms, scene="print") for rms in (0.005, 0.1))
+    (_, least), (gain, error) = (gain_and_error(measure(s.frames), s) for s in (quiet, loud))
+    assert gain == pytest.approx(1, abs=0.01)
+    assert 20 * np.log10(error / least) < 0.5
 
 
 def test_tiles_have_the_size_that_is_asked_for() -> None:

@@ -202,7 +202,7 @@ def test_other_evidence_is_refused(case_folder):
 def test_what_is_no_finished_recovery_is_refused(case_folder, tmp_path):
     with pytest.raises(CustodyError):
         replay_run(tmp_path / "nowhere")
-    with pytest.raises(VmforensicsError):
+    with pytest.raises(CustodyError, match="is no run's folder"):
         replay_run(case_folder)
 
 

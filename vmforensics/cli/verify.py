@@ -126,7 +126,9 @@ def _tell(folder: Path, found: Verification) -> None:
 
 
 def _about_seal(seal: Any) -> str:
-    """One seal in one line."""
+    """One seal in one line; what one says whose signature isn't right, is worth nothing."""
+    if not seal.key:
+        return f"{seal.where}: doesn't hold"
     holds = "holds" if seal.holds else "doesn't hold"
     trusted = {True: "trusted", False: "not trusted", None: "not vouched for"}[seal.trusted]
     text = f"{seal.where}: {holds}; {seal.actor!r} at {seal.sealed}, {seal.purpose!r}; key {seal.key} ({trusted})"

@@ -159,27 +159,29 @@ class SealCheck:
             self._found(FindingKind.MALFORMED, f"{where}/{ENVELOPE_NAME}", f"{error}: the seal was changed")
             return envelope_sha256
         key = self._signer(envelope, pem, where)
+        if key is None:  # nothing that it says can be held against anything
+            return envelope_sha256
         try:
             statement = parse_statement(envelope.payload)
         except ValueError as error:
             self._found(FindingKind.MALFORMED, f"{where}/{ENVELOPE_NAME}", f"the seal's statement {error}")
             return envelope_sha256
-        listed = self._listed(place, where, statement) if MANIFEST_NAME in content else None
+        listed = self._listed(place, where, statement)
         stamp = self._stamp(place, where, statement, envelope, content)
-        trusted = key in self._trust.keys if key is not None and self._trust.keys else None
-        holds = key is not None and self._in_its_place(statement, number, previous, where) and listed is not None
+        trusted = key in self._trust.keys if self._trust.keys else None
+        in_place = self._in_its_place(statement, number, previous, where)
         amends = ""
-        if holds and listed is not None:
+        if in_place and listed is not None:
             checked = CheckedSeal(where, statement, listed)
             amends = _difference(self.standing[-1], checked) if self.standing else ""
-            if before and key is not None and self.verdicts[before - 1].key not in ("", key.fingerprint):
+            if before and self.verdicts[before - 1].key not in ("", key.fingerprint):
                 self._note(f"{where} is signed with another key than the seal before it")
             if trusted is not False:
                 self.standing.append(checked)
         self.verdicts[before] = replace(
             verdict,
-            holds=holds,
-            key=key.fingerprint if key is not None else envelope.keyid,
+            holds=in_place and listed is not None,
+            key=key.fingerprint,
             trusted=trusted,
             sealed=statement.sealed,
             actor=statement.actor,

@@ -32,7 +32,7 @@ class SealVerdict:
     holds : bool
         Whether its parts belong together and its signature is right; whose it is, is another question.
     key : str
-        Fingerprint of the key that signed.
+        Fingerprint of the key that signed; "", and nothing of what the seal says, where the signature isn't right.
     trusted : bool or None
         Whether that is one of the keys given as trusted; None if none was given.
     sealed : str

@@ -177,7 +177,7 @@ class SensorFrames:
 
         r = self.rectangle
         corners = np.array([(y - r.y - 0.5, x - r.x - 0.5) for x, y in polygon])
-        mask = polygon2mask((r.height, r.width), corners)
+        mask: NDArray[np.bool_] = polygon2mask((r.height, r.width), corners)  # type: ignore[no-untyped-call]
         if self.shutter.direction.along_columns:
             mask = mask.T
         if self.shutter.direction.reversed:

@@ -21,7 +21,7 @@ SIDE = 8
 """Pixels on a side of the blocks that are looked at: the smallest that can have a prediction of its own."""
 
 ROUNDING = 0.21
-"""Share of a step by which a residual must exceed a level to be rounded up to the next, less than 1 (see the notes)."""
+"""Share of a step, below the next level, from which on a residual is rounded up to it (see `CellReader`)."""
 
 _OFF_LATTICE = 0.14  # DN²; rounding to whole numbers leaves 1/12, a wrong prediction a twelfth of the step's square
 _LEAST_STEP = 1.7  # DN, below which the lattice is too fine to be told
@@ -150,7 +150,8 @@ class CellReader:
         frame = held[place]
         step = frame.coding.steps[self._top // MACROBLOCK, self._left // MACROBLOCK]
         value = transformed(frame.pixels, 0)
-        low, high = value - step[:, None] / 2, value + step[:, None] / 2
+        half = np.float32(0.5) * step[:, None]
+        low, high = np.asarray(value - half, np.float32), np.asarray(value + half, np.float32)
         which = np.zeros(len(step), dtype=np.int64)
         explained = np.zeros(len(step), dtype=bool)
         coarse = step >= _LEAST_STEP

@@ -18,24 +18,24 @@ _ROOT_2PI = float(np.sqrt(2 * np.pi))
 
 
 def told_by_cell(
-    low: NDArray[np.float32], high: NDArray[np.float32], sigma: NDArray[np.float32]
-) -> tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.float32]]:
+    low: NDArray[np.floating], high: NDArray[np.floating], sigma: NDArray[np.floating]
+) -> tuple[NDArray[np.floating], NDArray[np.floating], NDArray[np.floating]]:
     """What it tells of a mean that a value about it fell between two limits.
 
     Parameters
     ----------
-    low, high : ndarray [float32, DN]
+    low, high : ndarray [floating, DN]
         The cell's limits less the mean.
-    sigma : ndarray that broadcasts to low.shape [float32, DN]
+    sigma : ndarray that broadcasts to low.shape [floating, DN]
         Standard deviation of the value about its mean.
 
     Returns
     -------
-    likelihood : ndarray [shape=low.shape, float32]
+    likelihood : ndarray [shape=low.shape, floating]
         Logarithm of the cell's probability.
-    score : ndarray [shape=low.shape, float32, 1/DN]
+    score : ndarray [shape=low.shape, floating, 1/DN]
         Its derivative by the mean.
-    information : ndarray [shape=low.shape, float32, 1/DN²]
+    information : ndarray [shape=low.shape, floating, 1/DN²]
         The second derivative, negative; at least 0, for a Gaussian's cells are log-concave.
     """
     from scipy.special import ndtr

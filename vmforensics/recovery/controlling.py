@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -120,6 +120,7 @@ def control(
     combine: Combine,
     *,
     key_interval: float,
+    lamp_lines: Sequence[float] = (),
 ) -> Controls:
     """Carry out all controls of a run.
 
@@ -132,11 +133,12 @@ def control(
     estimate, combine
         The run's motion estimator and combiner.
     key_interval : float, s
+    lamp_lines : sequence of float, Hz
         As for `detect`.
     """
     steady = replace(motion.steadied()[0], doubt="", path=None)
     mixed = shuffled(steady)
-    chance = detect(mixed, signal, key_interval=key_interval)
+    chance = detect(mixed, signal, key_interval=key_interval, lamp_lines=lamp_lines)
     untold: list[str] = []
     still, kind, place, rms = chance, "shuffled frames", None, _rms_of(mixed, signal)
     region = _still_region(frames)
@@ -144,7 +146,7 @@ def control(
         try:
             elsewhere = estimate(replace(frames, region=region, mask=None))
             its_signal = combine(elsewhere)
-            still = detect(elsewhere, its_signal, key_interval=key_interval)
+            still = detect(elsewhere, its_signal, key_interval=key_interval, lamp_lines=lamp_lines)
             kind, place, rms = "still region", region, float(np.sqrt(np.mean(its_signal.samples**2)))
         except VmforensicsError as error:
             untold.append(f"the still region {region.x},{region.y},{region.width},{region.height}: {error.message}")

@@ -27,7 +27,7 @@ from vmforensics.data import Clock, Detection, FrameStream, Motion, Recovery, Re
 from vmforensics.detection import detect
 from vmforensics.display import describe_turn, region_hint
 from vmforensics.errors import OutputError, RegionError, TimingError, Unsuitable
-from vmforensics.light import Light, judge_exposure, judge_lamp
+from vmforensics.light import Light, judge_exposure, judge_lamp, lamp_lines
 from vmforensics.plugins import Registry
 from vmforensics.readout import Readout, ReadoutVerdict, judge_readout
 from vmforensics.recovery import guard
@@ -264,6 +264,15 @@ def key_interval(stream: FrameStream, rate: float) -> float:
     return stream.frame_count / (keys if isinstance(keys, int) and keys > 0 else 1) / rate
 
 
+def lines_of_lamps(frames: SensorFrames) -> tuple[float, ...]:
+    """Frequencies (Hz) at which the light flickers, as far as the frames were read."""
+    stream = frames.stream
+    if not isinstance(stream, InspectedStream) or not len(stream.index):
+        return ()
+    offsets = frames.row_offsets()[stream.bands] if frames.shutter.is_rolling else np.zeros(stream.light.shape[1])
+    return lamp_lines(stream.light, frames.clock.times[stream.index, None] + offsets)
+
+
 def _plain_halves(motion: Motion, signal: Signal) -> tuple[Signal, Signal] | None:
     """The motion along the signal's axis in either half alone; None where there are no halves."""
     steady = motion.steadied()[0]
@@ -403,7 +412,7 @@ class _Journey:
         if lost > 0 and decoded:
             self._warn(f"{lost} of {stream.frame_count} frames couldn't be decoded; they count as gaps")
         for complaint in list(stream.complaints)[:20]:
-            self._warn(f"decoder: {complaint}")
+            self._warn(complaint)
 
     def examine_motion(self, frames: SensorFrames, motion: Motion) -> Motion:
         """Ask whether the rows saw the scene when shutter and clock say so; frames that repeat another become gaps.
@@ -521,7 +530,10 @@ class _Journey:
         plan = self._plan
         with self._ledger.step("detect") as record:
             chosen = self._chosen(motion)
-            detection = detect(motion, signal, chosen=chosen, key_interval=key_interval(stream, motion.frame_rate))
+            lines = lines_of_lamps(frames)
+            record["lamp_lines_hz"] = list(lines)
+            interval = key_interval(stream, motion.frame_rate)
+            detection = detect(motion, signal, chosen=chosen, key_interval=interval, lamp_lines=lines)
             record["detection"] = {
                 "verdict": detection.verdict.value,
                 "p_value": detection.p_value,
@@ -561,6 +573,7 @@ class _Journey:
                 lambda shown: guard.call(estimating, lambda: plan.estimator.estimate(shown), Motion),
                 lambda measured: guard.call(combining, lambda: plan.combiner.combine(measured), Signal),
                 key_interval=key_interval(frames.stream, motion.frame_rate),
+                lamp_lines=lines_of_lamps(frames),
             )
             self._controls = controls
             record["controls"] = controls.described()

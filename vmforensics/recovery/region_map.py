@@ -6,13 +6,17 @@ import io
 import warnings
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from vmforensics.recovery.picture import PICTURE_NAME
 
 REGION_MAP = "regions.png"
 
-_STYLES = {"signal": ("#0b6e8f", "-"), "no-signal": ("#d0662b", "--"), "undetermined": ("#8a8f98", ":")}
+_STYLES: dict[str, tuple[str, Literal["-", "--", ":"]]] = {
+    "signal": ("#0b6e8f", "-"),
+    "no-signal": ("#d0662b", "--"),
+    "undetermined": ("#8a8f98", ":"),
+}
 """Colour and line of a verdict; the line tells them apart without colours too."""
 
 

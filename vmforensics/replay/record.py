@@ -151,9 +151,14 @@ def read_record(folder: Path) -> RunRecord:
         Its case.resolved.yaml isn't a case.
     """
     found = verify(folder, evidence=False)
+    if found.status is None:
+        raise CustodyError(
+            f"{folder}: is no run's folder", hint=f"name one of its runs; all of them: vmforensics validate {folder}"
+        )
     if not found.ok:
+        count = len(list(found.all_findings()))
         raise VerificationFailed(
-            f"{folder}: {len(found.findings)} deviation(s) from the record; a run is repeated from a sound record only",
+            f"{folder}: {count} deviation(s) from the record; a run is repeated from a sound record only",
             hint=f"see: vmforensics verify {folder}",
         )
     if found.status is not RunStatus.FINISHED or not all((folder / name).is_file() for name in (_RESOLVED, _AS_GIVEN)):

@@ -12,7 +12,8 @@ from vmforensics_rolling_shutter.motion.row_readings import RowReadings
 _PARTS = 20  # of the clip, for the jackknife
 _LEAST_FRAMES = 40
 _LEAST_OF_A_TYPE = 10  # frames; a lone key frame says nothing of the clip
-_CLEAREST, _CLEAREST_OF_OTHERS = 0.8, 0.4  # share of the stripes of the type known best, and of others
+_CLEAREST, _CLEAREST_OF_OTHERS = 0.8, 0.2  # share of the stripes of the type known best, and of others
+_LEAST_KNOWN = 9.0  # times the variance of a stripe's error that the motion's must be
 _LARGEST_ERROR = 0.1  # standard error beyond which nothing is said
 
 
@@ -63,6 +64,9 @@ def gain_left(pixels: RowReadings, stripes: StripeReadings) -> float | None:
         terms = (s0 * s1 * (c0 & c1), 1.0 * (c0 & c1), p0 * s1 * c1 + p1 * s0 * c0, 1.0 * c0 + c1)
         for k, term in enumerate(terms):
             sums[k] += scale * np.sum(term, axis=1)
+    own = stripes.kinds == best
+    if sums[0, own].sum() < _LEAST_KNOWN * np.sum(sums[1, own]) / float(np.median(known[own].max(axis=2))):
+        return None
     part = np.arange(len(seen)) * _PARTS // len(seen)
     without = [_gain(sums, stripes.kinds, kinds, best, part != k) for k in range(_PARTS)]
     whole = _gain(sums, stripes.kinds, kinds, best, part >= 0)

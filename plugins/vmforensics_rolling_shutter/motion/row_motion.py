@@ -141,7 +141,7 @@ def _of_stripes(
             "each block was coded",
         ]
     offsets = frames.row_offsets()
-    span = SIDE * frames.shutter.line_delay
+    span, aperture = SIDE * frames.shutter.line_delay, frames.shutter.aperture
     return Motion(
         displacement=stripes.displacement,
         precision=stripes.precision,
@@ -150,7 +150,7 @@ def _of_stripes(
         row_offsets=offsets[stripes.rows[:, None] + np.arange(SIDE)].mean(axis=1),
         channels=CHANNELS,
         frame_rate=frames.clock.rate,
-        exposure=float(np.hypot(frames.shutter.aperture or 0.0, span)),  # boxcars in sequence: their variances add
+        exposure=None if aperture is None else float(np.hypot(aperture, span)),  # boxcars: their variances add
         doubt="; ".join(doubts),
         warnings=(*doubts, *notes),
         codec_gain=gain,
