@@ -24,7 +24,7 @@ _LEAST_DEPTH = 0.03
 _PROMINENT = 4.0  # times the depth at other frequencies
 _GAMMA = 1 / 0.45  # light over stored brightness, relative changes (ITU-R BT.709)
 _PHASE_ERROR = 0.05  # cycles that a wrong instant may shift a tone by
-_LEAST_FRAMES, _HARMONICS, _MOST_LINES = 32, 4, 8
+_LEAST_FRAMES, _HARMONICS, _MOST_LINES = 32, 4, 3
 _LEAST_LINE = 5e-4  # depth of a flicker that matters to a codec
 _LOWEST_LINE = 15.0  # Hz
 _ALIKE = 3.0  # times what the bands' flickers differ by; a thing that moves changes each band in its own way
@@ -116,7 +116,7 @@ def judge_lamp(rows: NDArray[np.float64], instants: NDArray[np.float64], exposur
 
 
 def lamp_lines(rows: NDArray[np.float64], instants: NDArray[np.float64]) -> tuple[float, ...]:
-    """Frequencies (Hz) at which the light in the picture flickers, where all of it does so alike.
+    """Frequencies (Hz) at which the light in the picture flickers, where all of it does so alike, and their harmonics.
 
     What a codec or a sensor makes of changing light has these frequencies too, and a common motion at them can't be
     told from it.
@@ -150,7 +150,14 @@ def lamp_lines(rows: NDArray[np.float64], instants: NDArray[np.float64]) -> tupl
     for k in peaks:
         if all(abs(frequencies[k] - f) > 2.5 * rate / len(rows) for f in found):
             found.append(float(frequencies[k]))
-    return tuple(found[:_MOST_LINES])
+    every = [_folded(k * f, rate) for f in found[:_MOST_LINES] for k in range(1, _HARMONICS + 1)]
+    return tuple(dict.fromkeys(round(f, 6) for f in every if f > 0))
+
+
+def _folded(frequency: float, rate: float) -> float:
+    """Where a frequency (Hz) shows up that is sampled at a rate (Hz)."""
+    rest = frequency % rate
+    return min(rest, rate - rest)
 
 
 def centroid_shift(depth: float, frequency: float, exposure: float) -> float:

@@ -17,6 +17,9 @@ from vmforensics_media.decoder_log import DecoderLog
 _SILENT = {"magicyuv", "mpeg4", "prores"}
 """Decoders that don't always complain of damage which parallel decoding of frames conceals at random."""
 
+_TELLING = {"h264"}
+"""Decoders whose threads, one a frame, tell a frame's quantisers before they have read them all."""
+
 
 class Soundness(StrEnum):
     """Whether a decoded frame shows what was recorded."""
@@ -71,7 +74,7 @@ def decoded_frames(
     with opened(path, attempt, number=number) as video:
         codec = video.stream.codec_context.name
         heard, errors = attempt.heard_from(codec), attempt.errors  # while the file was probed
-        video.stream.thread_type = "SLICE" if codec in _SILENT else "AUTO"
+        video.stream.thread_type = "SLICE" if codec in _SILENT | _TELLING else "AUTO"
         for packet in video.packets():
             frames = video.decode(packet)
             if attempt.heard_from(codec) > heard or attempt.errors > errors:

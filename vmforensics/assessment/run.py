@@ -44,6 +44,8 @@ _ORDINARY, _HIGH_SPEED = 100.0, 400.0
 _MOVING_PIXELS, _MOVING_FRAMES = 60_000_000, 48
 """What a picture that moves is followed through, which takes a hundred times as long."""
 
+_HIGH_SPEED_CAMERAS = frozenset({"Phantom Cine", "Photron MRAW"})  # whose sensors have global shutters
+
 _CALIBRATORS = ("telemetry", "mains-flicker")
 _READOUT = 0.9  # share of a frame's time that a readout is taken to last where it isn't known; only noise rests on it
 
@@ -223,10 +225,10 @@ class _Run:
     def measure(self, stream: WatchedStream, clock: Clock, row_time: RowTime | None, *, moving: bool) -> list[Method]:
         """Measure the noise of each method that the clip may allow."""
         shutters = [self._known.shutter] if self._known.shutter else []
-        if not shutters and clock.rate <= _HIGH_SPEED:
-            shutters.append("rolling")
-        if not shutters or (self._known.shutter is None and not self._known.row_time and clock.rate >= _ORDINARY):
-            shutters.append("global")
+        if not shutters and stream.facts.get("container") in _HIGH_SPEED_CAMERAS:
+            shutters = ["global"]
+        elif not shutters:
+            shutters = ["rolling"] * (clock.rate <= _HIGH_SPEED) + ["global"] * (clock.rate >= _ORDINARY)
         shown: FrameStream = stream
         if moving:
             shown = Stretch.of(stream, _MOVING_PIXELS, least=_MOVING_FRAMES)
@@ -306,7 +308,14 @@ class _Run:
     ) -> dict[str, Any]:
         """Write the map, the case and assessment.json."""
         with self._ledger.step("judge") as record:
-            judgement = judge(methods, clock, row_time, duration=self._whole, clipped=texture.clipped)
+            judgement = judge(
+                methods,
+                clock,
+                row_time,
+                duration=self._whole,
+                clipped=texture.clipped,
+                predicted=stream.facts.get("inter_coded") is True,
+            )
             record["verdict"], record["reasons"] = judgement.word.value, list(judgement.reasons)
         with self._ledger.step("summarise"):
             best = self._placed(best_region(texture))

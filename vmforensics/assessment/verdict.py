@@ -44,7 +44,13 @@ class Judgement:
 
 
 def judge(
-    methods: Sequence[Method], clock: Clock, row_time: RowTime | None, *, duration: float, clipped: float
+    methods: Sequence[Method],
+    clock: Clock,
+    row_time: RowTime | None,
+    *,
+    duration: float,
+    clipped: float,
+    predicted: bool,
 ) -> Judgement:
     """Weigh what is known.
 
@@ -63,12 +69,17 @@ def judge(
         Of the clip.
     clipped : float
         Share of the pixels at either end of the codes in use.
+    predicted
+        Whether a lossy codec predicts frames from one another.
     """
     possible = [m for m in methods if m.floor is not None and not m.refusal and m.detectable(1000.0) is not None]
     if not possible:
         why = tuple(f"as a {m.shutter} shutter: {m.refusal or _nothing(m)}" for m in methods)
         return Judgement(Suitability.NOT_SUITABLE, why, None)
-    method = max(possible, key=lambda m: (m.upper >= _LEAST_UPPER, m.snr(SPEECH_LEVEL, 1000.0) or -300.0))
+    timed = row_time is not None and row_time.determinate and not row_time.prior
+    method = max(
+        possible, key=lambda m: (_usable(m, timed), m.upper >= _LEAST_UPPER, m.snr(SPEECH_LEVEL, 1000.0) or -300)
+    )
     loud, loudest = (
         method.snr(displacement, 1000.0) or -300.0 for displacement in (SPEECH_LEVEL, LOUDNESS[-1].displacement)
     )
@@ -78,9 +89,19 @@ def judge(
     elif loud < _GOOD_SNR:
         word = Suitability.MARGINAL
     limits = list(_limits(method, clock, row_time, duration=duration, clipped=clipped))
+    if predicted and method.gain is None:
+        limits.append(
+            "the compression predicts frames from one another and rounds small motions away; how much of them is left "
+            "isn't known"
+        )
     if limits and word is Suitability.SUITABLE:
         word = Suitability.MARGINAL
     return Judgement(word, (*reasons, *limits), method)
+
+
+def _usable(method: Method, timed: bool) -> bool:
+    """Whether a run could be made right away: rows whose time isn't known can't be used."""
+    return (method.shutter == "global" and method.upper > _LEAST_UPPER / 2) or timed
 
 
 def _nothing(method: Method) -> str:
@@ -125,7 +146,7 @@ def _limits(
         elif known is not None and known > _GOOD_ROW_TIME:
             limits.append(f"the row time is known to {100 * known:.2g} % only")
     if duration < _SHORT:
-        limits.append(f"the clip is {duration:.2g} s short")
+        limits.append(f"the clip lasts {duration:.2g} s only")
     if clipped > _CLIPPED:
         limits.append(f"{100 * clipped:.0f} % of the pixels are clipped, and show no motion")
     return limits

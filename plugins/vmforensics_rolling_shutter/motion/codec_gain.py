@@ -12,7 +12,7 @@ from vmforensics_rolling_shutter.motion.row_readings import RowReadings
 _PARTS = 20  # of the clip, for the jackknife
 _LEAST_FRAMES = 40
 _LEAST_OF_A_TYPE = 10  # frames; a lone key frame says nothing of the clip
-_CLEAREST, _CLEAREST_OF_OTHERS = 0.8, 0.2  # share of the stripes of the type known best, and of others
+_MANY, _FEW = 0.8, 0.2  # share of a type's stripes that count as known best
 _LEAST_KNOWN = 9.0  # times the variance of a stripe's error that the motion's must be
 _LARGEST_ERROR = 0.1  # standard error beyond which nothing is said
 
@@ -23,7 +23,8 @@ def gain_left(pixels: RowReadings, stripes: StripeReadings) -> float | None:
     Of each type of frame and each half, the stripes known best are taken. Where both halves are among them, the
     mean product of their displacements s0·s1 is k² times the motion's power, with k = 1 for the type that is known
     best, and less where a flat likelihood falls short of the motion. The pixels' displacement p0 of one half
-    times s1 of the other, whose noise is another, is then g·k times that power. The mean of g over all frames is given.
+    times s1 of the other, whose noise is another, is then g·k times that power. (For the type known best a larger share
+    is taken, for k is 1.) The mean of g over all frames is given.
     A jackknife over parts of the clip tells the standard error (Efron & Stein 1981, doi:10.1214/aos/1176345462).
 
     Parameters
@@ -46,26 +47,24 @@ def gain_left(pixels: RowReadings, stripes: StripeReadings) -> float | None:
     inferred = stripes.displacement.astype(np.float64)
     known = np.diagonal(stripes.precision, axis1=2, axis2=3)
     best = max(kinds, key=lambda kind: float(np.median(known[stripes.kinds == kind])))
-    clear = np.zeros(known.shape, dtype=bool)
-    for kind in kinds:
-        own = stripes.kinds == kind
-        share = _CLEAREST if kind == best else _CLEAREST_OF_OTHERS
-        clear[own] = known[own] >= np.quantile(known[own], 1 - share, axis=(0, 1))
-    strength = known[stripes.kinds == best].mean(axis=(0, 1), dtype=np.float64)
-    sums = np.zeros((4, len(seen)))  # of each frame: s0·s1 and how many, p·s and how many
-    for first, second in ((0, 2), (1, 3)):  # x and y of either half
-        scale = float(min(strength[first], strength[second]))
-        p0, p1, s0, s1 = (
-            _centred(readings[..., channel], stripes.kinds)
-            for readings in (plain, inferred)
-            for channel in (first, second)
-        )
-        c0, c1 = clear[..., first], clear[..., second]
-        terms = (s0 * s1 * (c0 & c1), 1.0 * (c0 & c1), p0 * s1 * c1 + p1 * s0 * c0, 1.0 * c0 + c1)
-        for k, term in enumerate(terms):
-            sums[k] += scale * np.sum(term, axis=1)
+    scale = known[stripes.kinds == best].mean(axis=(0, 1), dtype=np.float64)
+    sums = np.zeros((2, 4, len(seen)))  # of many and of few stripes, of each frame: s0·s1, how many, p·s, how many
+    for k, share in enumerate((_MANY, _FEW)):
+        clear = np.zeros(known.shape, dtype=bool)
+        for kind in kinds:
+            own = stripes.kinds == kind
+            clear[own] = known[own] >= np.quantile(known[own], 1 - share, axis=(0, 1))
+        for first, second in ((0, 2), (1, 3)):  # x and y of either half
+            p0, p1, s0, s1 = (
+                _centred(readings[..., channel], stripes.kinds)
+                for readings in (plain, inferred)
+                for channel in (first, second)
+            )
+            c0, c1 = clear[..., first], clear[..., second]
+            terms = (s0 * s1 * (c0 & c1), 1.0 * (c0 & c1), p0 * s1 * c1 + p1 * s0 * c0, 1.0 * c0 + c1)
+            sums[k] += min(scale[first], scale[second]) * np.array([np.sum(term, axis=1) for term in terms])
     own = stripes.kinds == best
-    if sums[0, own].sum() < _LEAST_KNOWN * np.sum(sums[1, own]) / float(np.median(known[own].max(axis=2))):
+    if sums[0, 0, own].sum() < _LEAST_KNOWN * np.sum(sums[0, 1, own]) / float(np.median(known[own].max(axis=2))):
         return None
     part = np.arange(len(seen)) * _PARTS // len(seen)
     without = [_gain(sums, stripes.kinds, kinds, best, part != k) for k in range(_PARTS)]
@@ -84,12 +83,14 @@ def _gain(
     total = count = power = 0.0
     for kind in sorted(kinds, key=lambda kind: kind != best):
         own = keep & (of == kind)
-        moved, pairs, read, single = sums[:, own].sum(axis=1)
-        if pairs <= 0 or single <= 0 or moved <= 0:
+        many, few = sums[:, :, own].sum(axis=2)
+        if min(*many, *few) <= 0:
             return None
-        power = power or moved / pairs
-        short = min(float(np.sqrt(moved / pairs / power)), 1.0)
-        total += np.count_nonzero(own) * read / single / (short * power)
+        if kind == best:
+            power, gain = few[0] / few[1], many[2] / many[3] / (many[0] / many[1])
+        else:
+            gain = few[2] / few[3] / np.sqrt(power * min(few[0] / few[1], power))
+        total += np.count_nonzero(own) * gain
         count += np.count_nonzero(own)
     return float(np.clip(total / count, 0.0, 1.0))
 
