@@ -60,7 +60,8 @@ class AlignedSum(SignalCombiner):
         grid = on_frame_grid(motion, self.name)
         steady, _ = grid.steadied()
         axis = steady.principal_axis()
-        aligned = _aligned(grid, _lags(steady, axis, math.floor(self.params.max_lag * grid.frame_rate + 1e-9)))
+        reach = min(math.floor(self.params.max_lag * grid.frame_rate + 1e-9), len(grid.frame_times) - 1)
+        aligned = _aligned(grid, _lags(steady, axis, reach))
         return as_signal(aligned, axis, self.name)
 
 

@@ -119,6 +119,10 @@ class Arrangement:
         """Positions of frames by their ordinals in the file, in increasing order."""
         return np.sort(self._rank[ordinals])
 
+    def ordinals(self) -> NDArray[np.int64]:
+        """Each frame's ordinal in the file, which is the order of coding [shape=(frames,), int64]."""
+        return np.argsort(self._rank, kind="stable")
+
     def position(self, ordinal: int | None, after: int) -> int | None:
         """Position of a decoded frame, at least `after`; None where there is no room left.
 

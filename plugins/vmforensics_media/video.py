@@ -170,6 +170,7 @@ class VideoFile(FrameStream):
         those are is among the complaints once the pass is complete.
         """
         fate = _Fate(self._frames, repaired=self._params.repaired)
+        orders = self._frames.ordinals()
         reader: LumaReader | None = None
         block: BlockBuilder | None = None
         for decoded in decoded_frames(self._path, self._log, number=self._params.stream, bereft=self._bereft):
@@ -187,7 +188,7 @@ class VideoFile(FrameStream):
                 continue
             reader = reader or LumaReader(frame.format)
             block = block or BlockBuilder(*self._coded, reader, self._rows)
-            block.add(position, frame, decoded.ordinal)
+            block.add(position, frame, int(orders[position]))
             if block.full:
                 yield block.finished()
                 block = None

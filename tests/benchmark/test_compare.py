@@ -3,7 +3,12 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
+import signal
+import subprocess
+import sys
+import time
 from concurrent.futures.process import BrokenProcessPool
 from pathlib import Path
 from typing import Any
@@ -179,3 +184,24 @@ def test_run_heeds_the_runs_only(case: Path) -> None:
     from vmforensics.recovery import plan_case
 
     assert [plan.name for plan in plan_case(read_case(case), Registry())] == ["recovery"]
+
+
+def test_ctrl_c_ends_the_workers_and_what_is_left_can_be_resumed(case, tmp_path):
+    out = tmp_path / "m"
+    program = "import sys; from vmforensics.cli import main; sys.argv[0] = 'vmforensics'; main()"
+    command = [sys.executable, "-c", program, "compare", str(case), "--out", str(out), "--jobs", "2"]
+    process = subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True
+    )
+    begun = time.monotonic() + 120
+    while not list(out.glob("0*/ledger.jsonl")) and process.poll() is None and time.monotonic() < begun:
+        time.sleep(0.05)
+    process.send_signal(signal.SIGINT)  # to the parent alone, as a job control does
+    _, told = process.communicate(timeout=60)
+    assert process.returncode == 130, told
+    assert "Traceback" not in told
+    with pytest.raises(ProcessLookupError):  # nobody of its session is left
+        os.killpg(process.pid, 0)
+    table = compare_case(read_case(case), out, resume=True, jobs=1)
+    assert table is not None
+    assert (out / "_comparison" / "comparison.png").is_file()

@@ -41,7 +41,7 @@ _PIXELS = 400_000_000
 _ORDINARY, _HIGH_SPEED = 100.0, 400.0
 """Frames/s; slower footage is hardly ever from a global shutter, faster footage hardly ever from a rolling one."""
 
-_MOVING_PIXELS, _MOVING_FRAMES = 60_000_000, 48
+_MOVING_PIXELS, _MOVING_FRAMES = 60_000_000, 40
 """What a picture that moves is followed through, which takes a hundred times as long."""
 
 _HIGH_SPEED_CAMERAS = frozenset({"Phantom Cine", "Photron MRAW"})  # whose sensors have global shutters
@@ -247,6 +247,7 @@ class _Run:
         inspected = InspectedStream(cast(Any, stream), shutter, region)
         frames = SensorFrames(inspected, clock, shutter, region)
         floor: Floor | None = None
+        gain: float | None = None
         refusal = doubt = ""
         implementation = self._implementation(estimator)
         upper = 0.5 / line_delay if rolling else clock.rate / 2
@@ -256,7 +257,7 @@ class _Run:
             except (Unsuitable, RegionError, TooFewFrames) as error:
                 refusal = error.message
             else:
-                doubt = motion.doubt
+                doubt, gain = motion.doubt, motion.codec_gain
                 floor = floor_of(motion, lowest=min(80.0, upper / 4), highest=1000.0)
                 refusal = self._refusal(motion, frames, row_time) if rolling else ""
                 record["noise_density_px_per_rthz"] = floor.density if floor else None
@@ -269,7 +270,7 @@ class _Run:
             refusal=refusal,
             doubt=doubt,
             upper=min(upper, 4000.0) if rolling else upper,
-            gain=None,
+            gain=gain,
             exposure=self._known.exposure,
             duty=duty,
             samples_per_second=clock.rate * (frames.rows if rolling else 1),

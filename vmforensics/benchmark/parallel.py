@@ -9,7 +9,9 @@ import sys
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from multiprocessing.context import SpawnContext
 from pathlib import Path
 
 from vmforensics.case import Case, parse_case
@@ -20,6 +22,7 @@ from vmforensics.recovery.journey import carry_out
 from vmforensics.recovery.watch import Unwatched
 
 _SHARE = 0.8  # of the free memory that runs may take together
+_GRACE = 10.0  # s that an interrupted run may take to say so
 _MEMORY = Path("/proc/meminfo")
 
 
@@ -100,24 +103,40 @@ def carry_out_all(
         return
     context = multiprocessing.get_context("spawn")  # a fork would copy threads' locks
     try:
-        with ProcessPoolExecutor(1, context) as alone:
+        with _pool(1, context) as alone:
             first = alone.submit(_work, tasks[0], make_registry).result()
         yield first
         at_once = max(1, min(jobs, len(tasks) - 1, int(_SHARE * free_memory() / max(first.peak, 1))))
         watcher.say(f"{at_once} runs at a time: one takes {first.peak / 2**20:.0f} MiB")
-        with ProcessPoolExecutor(at_once, context) as pool:
-            try:
-                for done in pool.map(_Worker(make_registry), tasks[1:]):
-                    watcher.say(f"run {done.task.case.runs[done.task.number].name}: {done.error or 'done'}")
-                    yield done
-            except BaseException:
-                pool.shutdown(cancel_futures=True)
-                raise
+        with _pool(at_once, context) as pool:
+            for done in pool.map(_Worker(make_registry), tasks[1:]):
+                watcher.say(f"run {done.task.case.runs[done.task.number].name}: {done.error or 'done'}")
+                yield done
     except BrokenProcessPool as error:
         raise NotEnoughMemory(
             "a run's process was ended from outside, most likely for want of memory",
             hint="carry the comparison on with --resume and --jobs 1, or choose a smaller region",
         ) from error
+
+
+@contextmanager
+def _pool(processes: int, context: SpawnContext) -> Iterator[ProcessPoolExecutor]:
+    """Processes to work in, whose runs end with ours: nobody waits for minutes after Ctrl-C."""
+    pool = ProcessPoolExecutor(processes, context)
+    before = set(multiprocessing.active_children())
+    try:
+        yield pool
+    except BaseException:
+        pool.shutdown(wait=False, cancel_futures=True)
+        own = [child for child in multiprocessing.active_children() if child not in before]
+        for child in own:
+            child.terminate()  # its run's ledger then says that it was interrupted
+        for child in own:
+            child.join(_GRACE)
+            if child.is_alive():
+                child.kill()
+        raise
+    pool.shutdown()
 
 
 def free_memory() -> int:

@@ -177,7 +177,7 @@ def _trust_line(result: dict[str, Any]) -> list[tuple[str, str]]:
         lines = [("row time", "good over the whole band (phase error below 0.05 cycle)")]
     else:
         lines = [("row time", f"good up to {limit:.4g} Hz (phase error below 0.05 cycle)")]
-    if band["exposure_undone_db"]:
+    if band["exposure_undone_db"] and band["exposure_null_hz"]:
         undone = f"its loss made up for by {band['exposure_undone_db']:.2g} dB at most"
         lines.append(("exposure", f"{undone}; tones of {band['exposure_null_hz']:.4g} Hz and its multiples are lost"))
     return lines

@@ -319,6 +319,7 @@ class _Journey:
         self._warnings: list[str] = []
         self._readout: Readout | None = None
         self._controls: Controls | None = None
+        self._codec_gain: float | None = None
         self.assessed: dict[str, Any] | None = None
 
     @contextmanager
@@ -397,6 +398,7 @@ class _Journey:
                 record["decoded_frames"] = stream.decoded_frames
                 record["decoded_luma_sha256"] = stream.decoded_digest
                 self._look_at(stream)
+            self._codec_gain = record["codec_gain"] = motion.codec_gain
             record["channels"] = [channel.label for channel in motion.channels]
             record["observed_share"] = float(motion.observed.mean())
             record["output_sha256"] = array_digest(motion.displacement, motion.precision, motion.observed)
@@ -622,6 +624,7 @@ class _Journey:
                 self._ledger.published(self._folder.write(PICTURE_NAME, drawn))
             result = summarise(self._plan, self._folder.path, evidence, stream, clock, frames, recovery, self._warnings)
             result["shutter"]["readout_order"] = self._described_readout()
+            result["codec_gain"] = self._codec_gain
             if self.assessed is not None:
                 result["assessment"] = self.assessed
             if self._controls is not None:
