@@ -214,7 +214,23 @@ class TestRepeats:
         assert "a codec left them out, or" in self.found(change).doubt
 
     def test_a_still_picture_has_no_gaps(self) -> None:
-        assert len(self.found(np.zeros(50)).frames) == 0
+        still = self.found(np.zeros(50))
+        assert (len(still.frames), still.exact, still.still) == (0, 49, True)
+        change = np.zeros(50)
+        change[20] = 1.0
+        assert not self.found(change).still
+
+    def test_a_still_picture_shows_no_motion(self, tmp_path: Path) -> None:
+        """What the estimator's arithmetic rounds is common to both halves, and is no signal."""
+        motion = measured(dataclasses.replace(CAMERA, frames=30), sound="silence", scene="natural")
+        rested = without_repeats(motion, self.found(np.zeros(30)))
+        assert not rested.displacement.any()
+        assert np.array_equal(rested.observed, motion.observed)
+        still = dataclasses.replace(CAMERA, frames=45, noise=(0.0, 0.0))
+        clip = write_clip(simulate(still, sound="silence", scene="edges"), tmp_path / "clip.mkv")
+        run = recover_clip(clip, tmp_path / "run", shutter="rolling", row_time=ROW)
+        assert run.result["verdict"] == "no-signal"
+        assert "all 45 frames are the same to the bit" in (tmp_path / "run" / "ledger.jsonl").read_text()
 
     def test_repeats_become_gaps(self) -> None:
         motion = measured(dataclasses.replace(CAMERA, frames=30), sound="silence", scene="natural")

@@ -26,6 +26,7 @@ LOWEST = 20.0
 _SEGMENTS = (8, 32, 128, 512)  # clip length over segment length, coarse tones to short syllables
 _AXES = 4  # independent directions that the axis was chosen from, on the same data
 _LATEST = 5e-3  # s; by how much one half may lag behind the other
+_FROZEN = 0.1  # standard uncertainties RMS; a motion measured on real frames is never so still
 _BESIDE = 6  # halves of a resolution cell around a lamp's line that it may stray by
 _AT_ONCE = 16384  # samples
 _LEAST_SEGMENT = 16  # samples
@@ -136,6 +137,14 @@ def detect(
     grids = [half.onto_grid(signal.axis, start=signal.start, rate=signal.rate, size=size) for half in halves]
     seen = grids[0].observed & grids[1].observed
     first, second = (_in_sigmas(grid, seen) for grid in grids)
+    if max(_spread(first, seen), _spread(second, seen)) < _FROZEN:
+        return Detection(
+            Verdict.NO_SIGNAL,
+            1.0,
+            false_alarm_rate,
+            None,
+            "the picture changes by less than a tenth of what its noise would: there is nothing in it but copies",
+        )
     fresh = _fresh_share(halves[0], halves[1], signal.axis) if key_interval else 1.0
     pairs = [_Pair(first, second, seen, _AXES)]
     if chosen is not None:
@@ -225,6 +234,11 @@ def _centred(signal: Signal, seen: NDArray[np.bool_]) -> NDArray[np.float64]:
     if not seen.any():
         return np.zeros(len(seen))
     return np.where(seen, signal.samples - signal.samples[seen].mean(), 0.0) / float(np.median(signal.sigma[seen]))
+
+
+def _spread(samples: NDArray[np.float64], seen: NDArray[np.bool_]) -> float:
+    """RMS of what was seen."""
+    return float(np.sqrt(np.mean(samples[seen] ** 2))) if seen.any() else 0.0
 
 
 def _in_sigmas(grid: Signal, seen: NDArray[np.bool_]) -> NDArray[np.float64]:

@@ -29,11 +29,14 @@ class Repeats:
         How many of them are the same to the bit.
     doubt : str
         Why the frames' instants can't be relied on, if they can't.
+    still : bool
+        Whether no frame differs from the one before: one picture, however often it is stored. It has no gaps.
     """
 
     frames: NDArray[np.int64]
     exact: int
     doubt: str = ""
+    still: bool = False
 
 
 def find_repeats(
@@ -74,8 +77,8 @@ def find_repeats(
             repeated[own[change[own] <= minority[int(np.argmax(steps))]]] = True
     count, total = int(repeated.sum()), len(repeated)
     doubt = ""
-    if count == total - 1 and exact[1:].all():
-        return Repeats(index[:0], int(exact[1:].sum()))  # nothing ever changes: a still picture has no gaps
+    if total > 1 and exact[1:].all():
+        return Repeats(index[:0], total - 1, still=True)
     if period := _period(repeated):
         doubt = (
             f"{count} of {total} frames repeat the one before in a regular pattern of {period} frames: the frame rate "
@@ -90,7 +93,13 @@ def find_repeats(
 
 
 def without_repeats(motion: Motion, repeats: Repeats) -> Motion:
-    """The motion with repeats unobserved, and in doubt where the frames' instants are."""
+    """The motion with repeats unobserved, and in doubt where the frames' instants are; none in one still picture.
+
+    Of the same picture over and over, an estimator measures what its arithmetic rounds: the same in every frame, and
+    so in both halves alike.
+    """
+    if repeats.still:
+        return replace(motion, displacement=np.zeros_like(motion.displacement))
     if not len(repeats.frames):
         return motion
     observed, displacement = motion.observed.copy(), motion.displacement.copy()

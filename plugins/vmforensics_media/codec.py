@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import numpy as np
 from av import VideoFrame
-from av.sidedata.sidedata import Type
+from av.sidedata.sidedata import SideDataContainer, Type
 from av.video.frame import PictureType
 
 from vmforensics.data import FrameCoding
@@ -32,7 +32,9 @@ def coding_of(frame: VideoFrame, order: int) -> FrameCoding | None:
     order
         Its place in the order of coding.
     """
-    data = frame.side_data.get(Type.VIDEO_ENC_PARAMS)  # type: ignore[call-overload]
+    # The frame's own container of side data refers to it, and it to the container: both would stay until the next
+    # collection of garbage, a gigabyte of full HD.
+    data = SideDataContainer(frame).get(Type.VIDEO_ENC_PARAMS)  # type: ignore[call-arg]
     if data is None or frame.interlaced_frame:
         return None
     content = bytes(data)

@@ -20,7 +20,8 @@ from vmforensics.casefolder import (
     transfer,
 )
 from vmforensics.casefolder.acts import holders, locate
-from vmforensics.custody import RunStatus, verify
+from vmforensics.casefolder.forms import with_forms
+from vmforensics.custody import FindingKind, RunStatus, verify
 from vmforensics.errors import CustodyError, DigestMismatch, EvidenceChanged, VmforensicsError
 from vmforensics.recovery import run_case
 
@@ -219,3 +220,15 @@ def test_what_is_written_is_what_the_schemas_say(case, clip):
     for line in [line for ledger in ledgers for line in ledger.read_text("utf-8").splitlines()]:
         jsonschema.validate(json.loads(line), schema("ledger-entry"))
     jsonschema.validate(json.loads((case.path / "runs" / "001" / "result.json").read_text("utf-8")), schema("result"))
+
+
+def test_verify_tells_a_record_that_isn_t_of_its_form(case):
+    add_note(case, "The lamp flickers.", **WHO)
+    assert with_forms(verify(case.path), case.path).ok
+    note = case.path / "notes" / "0001.json"
+    note.chmod(0o600)
+    note.write_text('{"format": "vmforensics-note/1", "number": 0}', encoding="utf-8")
+    found = with_forms(verify(case.path), case.path)
+    told = [each for each in found.findings if each.kind is FindingKind.MALFORMED]
+    assert [each.where for each in told] == ["notes/0001.json"]
+    assert "isn't a record as its schema asks for" in told[0].message

@@ -434,3 +434,19 @@ def test_every_cause_has_an_exit_code_of_its_own():
     codes = {kind.__name__: kind.exit_code for kind in kinds}
     assert len(set(codes.values())) == len(codes)
     assert all(code == 1 or 10 <= code <= 99 for code in codes.values())
+
+
+@pytest.mark.parametrize(
+    ("command", "code"),
+    [
+        (("recover", "loop", "--shutter", "global"), 10),
+        (("seal", "run", "--key", "loop", "--actor", "a", "--purpose", "b"), 53),
+        (("key", "show", "loop"), 53),
+        (("case", "search", "x", "--in", "loop"), 50),
+    ],
+)
+def test_links_that_go_in_circles(vmf, tmp_path, monkeypatch, command, code):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "loop").symlink_to("loop")
+    check_refused(vmf(*command), code)

@@ -45,6 +45,14 @@ def test_a_case_from_its_exhibit_to_its_disclosure(vmf, case_folder, tmp_path):
     assert vmf("verify", case_folder).code == 0
 
 
+def test_a_verdict_that_was_altered_is_not_told(vmf, case_folder):
+    result = case_folder / "runs" / "001" / "result.json"
+    result.write_text(result.read_text().replace('"signal"', '"no-signal"', 1))
+    assert "runs/001:     recovery finished: altered since the run" in vmf("case", "show", case_folder).out
+    (row,) = vmf("case", "list", case_folder.parent, "--json").json
+    assert row["verdicts"] == {"altered since the run": 1}
+
+
 @pytest.mark.parametrize(
     "act", [("add-note", "x"), ("transfer", "E1", "--to", "y"), ("set-aside", "1", "--reason", "z")]
 )

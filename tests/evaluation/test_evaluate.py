@@ -11,8 +11,9 @@ import soundfile
 from typer.testing import CliRunner
 
 from vmforensics.cli import app
+from vmforensics.custody import RunFolder
 from vmforensics.custody.verify import verify
-from vmforensics.errors import EvidenceMissing, EvidenceUnreadable, VmforensicsError
+from vmforensics.errors import EvidenceMissing, EvidenceUnreadable, VerificationFailed, VmforensicsError
 from vmforensics.evaluation import evaluate
 
 from .sounds import noisy, voice
@@ -99,6 +100,18 @@ def test_silence_a_moment_and_what_is_not_finite_are_refused(tmp_path: Path, pla
             evaluate(tmp_path / name, played)
     with pytest.raises(EvidenceMissing, match=r"holds no signal\.npz"):
         evaluate(tmp_path, played)
+
+
+def test_a_run_that_has_changed_is_not_scored(run_folder: Path, played: Path, tmp_path: Path) -> None:
+    recorded = RunFolder.create(tmp_path / "recorded", evidence=[])
+    with recorded.record(environment={}) as ledger, ledger.step("work"):
+        ledger.published(recorded.write("signal.npz", (run_folder / "signal.npz").read_bytes()))
+    assert evaluate(recorded.path, played, names=["snr"], intervals=False)["metrics"]["snr"]["value"] > 9
+    with np.load(run_folder / "signal.npz") as arrays:
+        altered = {**arrays, "samples_px": arrays["samples_px"] * 2}
+    np.savez(recorded.path / "signal.npz", **altered)
+    with pytest.raises(VerificationFailed, match="the run has changed since"):
+        evaluate(recorded.path, played)
 
 
 def test_what_a_peer_recovered_scores_as_published(footage: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import re
 from collections.abc import Iterator
@@ -11,15 +12,19 @@ from typing import Any, TypeVar
 
 from vmforensics.case import CASE_FILE, Identity
 from vmforensics.case.document import LARGEST_FILE, parse
-from vmforensics.casefolder.json_files import read_json
+from vmforensics.casefolder.json_files import LARGEST_JSON, read_json
 from vmforensics.casefolder.records import ExhibitRecord, NoteRecord, Record, read_record
 from vmforensics.custody import LEDGER_NAME, Entry, RunStatus, read_ledger, scan_ledger
 from vmforensics.custody.opening import open_regular
 from vmforensics.errors import CustodyError
 
+ALTERED = "altered since the run"
+"""Stands for the verdict of a run whose result isn't the one that its ledger records."""
+
 EXHIBITS, NOTES, RUNS, EXPORTS, EVIDENCE = "exhibits", "notes", "runs", "exports", "evidence"
 RUN_SET_ASIDE, RUN_REINSTATED = "run-set-aside", "run-reinstated"
 
+_RESULT = "result.json"
 _JSON_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}\.json")
 _MOST_FILES = 100_000
 _Record = TypeVar("_Record", bound=Record)
@@ -40,7 +45,7 @@ class RunEntry:
     head : str
         SHA-256 of its ledger's last line, "" where there is none.
     verdict : str
-        What it found, "" where it came to no result.
+        What it found, "" where it came to no result, `ALTERED` where that was changed since.
     set_aside : str
         The reason why it was set aside, "" for one that counts.
     """
@@ -137,8 +142,8 @@ class CaseFolder:
         found = []
         for folder in self._run_folders():
             name = folder.relative_to(self.path).as_posix()
-            status, what, head = _end_of(folder / LEDGER_NAME)
-            found.append(RunEntry(name, status, what, head, _verdict_of(folder), aside.get(name, "")))
+            status, what, head, recorded = _end_of(folder / LEDGER_NAME)
+            found.append(RunEntry(name, status, what, head, _verdict_of(folder, recorded), aside.get(name, "")))
         return found
 
     def run(self, name: str) -> RunEntry:
@@ -275,9 +280,9 @@ _WHAT = {
 """What a ledger is about, by a field of its first line."""
 
 
-def _end_of(ledger: Path) -> tuple[RunStatus, str, str]:
-    """How a run ended, what it was, and its head; whatever the ledger holds."""
-    what, head, last = "run", "", ""
+def _end_of(ledger: Path) -> tuple[RunStatus, str, str, str]:
+    """How a run ended, what it was, its head, and the recorded SHA-256 of its result; whatever the ledger holds."""
+    what, head, last, recorded = "run", "", "", ""
     try:
         for line in scan_ledger(ledger):
             if line.entry is None:
@@ -285,18 +290,25 @@ def _end_of(ledger: Path) -> tuple[RunStatus, str, str]:
             if not head:
                 what = next((word for key, word in _WHAT.items() if key in line.entry.fields), what)
             head, last = line.digest, line.entry.event
+            products = line.entry.fields.get("products")
+            if isinstance(products, dict) and _RESULT in products:
+                recorded = str(products[_RESULT])
     except OSError:
         pass
     ended = last.removeprefix("run-")
     status = RunStatus(ended) if last.startswith("run-") and ended in set(RunStatus) else RunStatus.UNFINISHED
-    return status, what, head
+    return status, what, head, recorded
 
 
-def _verdict_of(run: Path) -> str:
-    """The verdict of a run's result.json, "" where there is none."""
+def _verdict_of(run: Path, recorded: str) -> str:
+    """The verdict of a run's result.json, "" where there is none, `ALTERED` where it isn't the one on record."""
     try:
-        result: Any = read_json(run / "result.json")
-    except CustodyError:
+        result: Any = read_json(run / _RESULT)
+        with open_regular(run / _RESULT) as file:
+            found = hashlib.sha256(file.read(LARGEST_JSON)).hexdigest()
+    except (CustodyError, OSError):
         return ""
+    if found != recorded:
+        return ALTERED
     verdict = result.get("verdict") if isinstance(result, dict) else None
     return verdict[:40] if isinstance(verdict, str) else ""

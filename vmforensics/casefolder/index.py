@@ -67,7 +67,8 @@ class CaseIndex:
 
     def __init__(self, root: Path, file: Path | None = None) -> None:
         self._shown, self._root = root, root.absolute()
-        self._file = file or _cache() / f"{hashlib.sha256(os.fsencode(self._root.resolve())).hexdigest()[:32]}.sqlite3"
+        mark = hashlib.sha256(os.fsencode(os.path.realpath(self._root))).hexdigest()[:32]
+        self._file = file or _cache() / f"{mark}.sqlite3"
         try:
             self._file.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
             self._file.touch(mode=0o600)

@@ -35,7 +35,7 @@ def export(
     disclosure: one zip with the whole record, digests, a program of one file that checks them with nothing but Python,
     and instructions. case-uco: CASE/UCO JSON-LD. ro-crate: a zip with RO-Crate metadata, by the profile Process Run
     Crate. framehash: the SHA-256 of every decoded picture, as stock ffmpeg prints them. The evidence itself is in none
-    of them; it is known by its digest.
+    of them; it is known by its digest. Where a case keeps a record of acts, --actor and --purpose are required.
 
     \b
     Examples:

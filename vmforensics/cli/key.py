@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -104,7 +105,7 @@ def read_passphrase(file: Path) -> bytes:
     from vmforensics.custody.opening import read_bounded
 
     try:
-        first = read_bounded(file.resolve(), 2**16).split(b"\n", 1)[0].rstrip(b"\r")
+        first = read_bounded(Path(os.path.realpath(file)), 2**16).split(b"\n", 1)[0].rstrip(b"\r")
     except OSError as error:
         raise KeyFileError(f"{file}: the passphrase can't be read: {error.strerror}") from error
     if not 0 < len(first) < _LONGEST_PASSPHRASE:

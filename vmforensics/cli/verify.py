@@ -65,6 +65,7 @@ def verify(
       vmforensics verify casefiles/2026-0042 --trust examiner.key.pub --sealed
       vmforensics verify runs/001 --no-evidence --json
     """
+    from vmforensics.casefolder.forms import with_forms
     from vmforensics.custody import Trust, read_authorities, read_public_keys
     from vmforensics.custody import verify as examine
     from vmforensics.custody.installed import otherwise_installed
@@ -77,6 +78,7 @@ def verify(
         authorities=tuple(each for file in tsa_root or () for each in read_authorities(file)),
     )
     found = examine(folder, evidence=evidence, trust=relied, expected=[digest.lower() for digest in expect or ()])
+    found = with_forms(found, folder)
     installed = list(otherwise_installed(_implementations(found)))
     count = len(list(found.all_findings()))
     uncovered = sealed and not found.anchored
@@ -103,7 +105,7 @@ def _tell(folder: Path, found: Verification) -> None:
         typer.echo(f"{name}: the run {_ENDED[found.status]}; {found.entries} ledger entries, {found.files} files, "
                    f"{found.exhibits} exhibit(s) read")  # fmt: skip
     else:
-        kind = "case(s)" if any(part.status is None for part in found.parts.values()) else "run(s)"
+        kind = "case(s)" if any(part.status is None for part in found.parts.values()) else "record(s)"
         typer.echo(f"{name}: {len(found.parts)} {kind}; {found.entries} ledger entries, {found.files} files, "
                    f"{found.exhibits} exhibit(s) read")  # fmt: skip
     for path in found.evidence_read:

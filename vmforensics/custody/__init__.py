@@ -12,7 +12,7 @@ from vmforensics.custody.digest import (
 )
 from vmforensics.custody.entries import Entry, read_ledger, scan_ledger
 from vmforensics.custody.environment import environment
-from vmforensics.custody.findings import Finding, FindingKind
+from vmforensics.custody.findings import Finding, FindingKind, shown
 from vmforensics.custody.keys import PrivateKey, PublicKey, new_key, read_private_key, read_public_keys
 from vmforensics.custody.ledger import LEDGER_NAME, Head, Ledger, material
 from vmforensics.custody.manifest import MANIFEST_NAME, read_manifest, write_manifest
@@ -60,6 +60,7 @@ __all__ = [
     "scan_ledger",
     "seal",
     "sha256_file",
+    "shown",
     "source_digest",
     "verify",
     "write_manifest",

@@ -221,7 +221,7 @@ def _unsupported() -> type[Exception]:
 
 def _read(path: Path) -> bytes:
     try:
-        return read_bounded(path.resolve(), _LARGEST_FILE)  # a key may be reached by a link
+        return read_bounded(Path(os.path.realpath(path)), _LARGEST_FILE)  # a key may be reached by a link
     except OSError as error:
         raise KeyFileError(f"{path}: the key can't be read: {error.strerror}") from error
 

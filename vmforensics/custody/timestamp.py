@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -149,7 +150,7 @@ def read_authorities(path: Path) -> tuple[Certificate, ...]:
     from cryptography.x509 import load_pem_x509_certificates
 
     try:
-        return tuple(load_pem_x509_certificates(read_bounded(path.resolve(), _LARGEST_CERTIFICATES)))
+        return tuple(load_pem_x509_certificates(read_bounded(Path(os.path.realpath(path)), _LARGEST_CERTIFICATES)))
     except OSError as error:
         raise KeyFileError(f"{path}: the certificates can't be read: {error.strerror}") from error
     except ValueError as error:

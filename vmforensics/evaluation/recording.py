@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import zipfile
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,7 +10,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from vmforensics.errors import EvidenceMissing, EvidenceUnreadable
+from vmforensics.custody import LEDGER_NAME, verify
+from vmforensics.errors import EvidenceMissing, EvidenceUnreadable, VerificationFailed
 
 _SIGNAL = "signal.npz"
 _SHORTEST = 0.05  # s
@@ -54,11 +56,17 @@ def read_recovered(path: Path) -> Recording:
         It isn't there, or the folder holds no signal.npz.
     EvidenceUnreadable
         It is no sound, holds values that aren't finite, or nothing but silence.
+    VerificationFailed
+        The run isn't as it was left; scores of something else would be taken for the run's.
     """
     if path.is_dir():
         if not (path / _SIGNAL).is_file():
             raise EvidenceMissing(
                 f"{path} holds no {_SIGNAL}", hint="name a run folder whose exporters include 'arrays', or a sound file"
+            )
+        if os.path.lexists(path / LEDGER_NAME) and not verify(path, evidence=False).ok:
+            raise VerificationFailed(
+                f"{path}: the run has changed since; only a sound record is compared", hint=f"vmforensics verify {path}"
             )
         path = path / _SIGNAL
     return _checked(_read_arrays(path) if path.suffix == ".npz" else _read_sound(path))

@@ -90,7 +90,9 @@ def export(
     case = subject.case or _case_of(subject.path)
     recorded = case is not None and os.path.lexists(case.ledger)
     if recorded and not (actor.strip() and purpose.strip()):
-        raise CustodyError("exports of a case go on its record, with actor and purpose", hint="give both")
+        raise CustodyError(
+            "exports of a case go on its record, with actor and purpose", hint="give --actor and --purpose"
+        )
     made = Path(out) if out is not None else _place_for(subject, case, suffix)
     if os.path.lexists(made):
         raise OutputError(f"{made}: is there already; nothing is overwritten", hint="give another name with --out")

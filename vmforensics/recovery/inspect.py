@@ -14,6 +14,8 @@ from vmforensics.recovery.weave import Weave
 
 _BANDS = 128  # of rows; enough for several cycles of any lamp within a readout
 _SAMPLED = 2**16  # pixels of a frame that are compared with the frame before
+_RUN = 16  # pixels
+_CLIPPED = 0.07  # of full scale at either end; limited range has its black at 16 of 255
 _COLUMNS = 256  # pixels of a row that its brightness is taken from
 _BLACK = 16 / 255  # of full scale, in the limited range of video
 
@@ -62,7 +64,10 @@ class InspectedStream(FrameStream):
         self.change: NDArray[np.float64] = np.zeros(0)
         self.types: tuple[str, ...] = ()
         self.light: NDArray[np.float64] = np.zeros((0, 1))
+        self.frozen: NDArray[np.float64] = np.zeros(0)
         self.picture: tuple[int, Luma] | None = None
+        self._shot: tuple[int, int] | None = None
+        self._shown: tuple[int, int] | None = None
 
     def __getattr__(self, name: str) -> object:
         if name == "_stream":  # not set yet: an object being copied or unpickled
@@ -78,7 +83,40 @@ class InspectedStream(FrameStream):
     def exact(self) -> NDArray[np.bool_]:
         """Whether a frame is the same to the bit as the one before [shape=(frames,), bool]."""
         hashes = self._stream.frame_hashes
-        return np.array([k > 0 and hashes[k] == hashes[k - 1] for k in range(len(hashes))], dtype=bool)
+        every = np.array([k > 0 and hashes[k] == hashes[k - 1] for k in range(len(hashes))], dtype=bool)
+        return every if self._shot is None else every[slice(*self._shot)]
+
+    @property
+    def copied(self) -> float:
+        """Share of the picture that repeats the frame before to the bit, in frames that don't do so altogether.
+
+        A sensor's noise leaves no sixteen pixels in a row as they were; a codec that predicts frames does.
+        """
+        changed = self.change > 0
+        return float(np.mean(self.frozen[changed])) if changed.any() else 0.0
+
+    def _frozen_share(self, sample: NDArray[np.int32], before: NDArray[np.int32]) -> float:
+        """Share of the runs of pixels, but for clipped ones, that are as in the frame before."""
+        width = sample.shape[1] // _RUN * _RUN
+        if not width:
+            return 0.0
+        runs = sample[:, :width].reshape(len(sample), -1, _RUN)
+        open_ = (runs.min(axis=2) > _CLIPPED * self._stream.full_scale) & (
+            runs.max(axis=2) < (1 - _CLIPPED) * self._stream.full_scale
+        )
+        same = np.all(runs == before[:, :width].reshape(runs.shape), axis=2)
+        return float(np.mean(same[open_])) if open_.any() else 0.0
+
+    def keep(self, first: int, end: int) -> None:
+        """From now on show one shot only: the decoded frames from one position to before another.
+
+        What was noticed of the others is forgotten.
+        """
+        self._shot = (first, end)
+        self._shown = (int(self.index[first]), int(self.index[end - 1]))
+        self.change = np.concatenate([[0.0], self.change[first + 1 : end]])
+        self.types, self.light, self.index = self.types[first:end], self.light[first:end], self.index[first:end]
+        self.frozen = self.frozen[first:end]
 
     def blocks(self) -> Iterator[FrameBlock]:
         """Read from the first frame on, as the wrapped stream does.
@@ -88,20 +126,25 @@ class InspectedStream(FrameStream):
         Unsuitable
             The rows turn out to be those of two fields, and a rolling shutter's instants can't be theirs.
         """
+        if self._shown is not None:
+            yield from self._of_the_shot(*self._shown)
+            return
         if len(self.index):
             yield from self._stream.blocks()
             return
         index: list[NDArray[np.int64]] = []
         change: list[float] = []
+        frozen: list[float] = []
         light: list[NDArray[np.float64]] = []
         types: list[str] = []
-        before: Luma | None = None
+        before: NDArray[np.int32] | None = None
         weave = Weave()
         stride = max(1, self._stream.height * self._stream.width // _SAMPLED)
         for block in self._stream.blocks():
             for frame in block.luma:
                 sample = frame[::stride].astype(np.int32)
                 change.append(0.0 if before is None else float(np.abs(sample - before).mean()))
+                frozen.append(0.0 if before is None else self._frozen_share(sample, before))
                 before = sample
             if self.picture is None and len(later := np.flatnonzero(block.index >= self.frame_count // 2)):
                 self.picture = int(block.index[later[0]]), block.luma[later[0]].copy()
@@ -112,8 +155,18 @@ class InspectedStream(FrameStream):
             yield block
         if index:
             self.index, self.change, self.types = np.concatenate(index), np.array(change), tuple(types)
-            self.light = np.concatenate(light)
+            self.light, self.frozen = np.concatenate(light), np.array(frozen)
         self._heed(weave.finding())
+
+    def _of_the_shot(self, first: int, last: int) -> Iterator[FrameBlock]:
+        """The frames of the shot that is kept."""
+        for block in self._stream.blocks():
+            inside = (block.index >= first) & (block.index <= last)
+            if inside.all():
+                yield block
+            elif inside.any():
+                part = slice(int(np.argmax(inside)), int(np.argmax(inside)) + int(inside.sum()))
+                yield FrameBlock(block.index[part], block.luma[part], block.frame_types[part], block.coding[part])
 
     def _heed(self, woven: str) -> None:
         """Warn of frames that turn out to be woven of two fields, or refuse."""

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import json
+import os
 import shutil
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, cast
 
 import numpy as np
 
@@ -21,6 +23,7 @@ from vmforensics.custody import (
     array_digest,
     environment,
     next_run_folder,
+    shown,
     source_digest,
 )
 from vmforensics.data import Clock, Detection, FrameStream, Motion, Recovery, Region, SensorFrames, Signal, Verdict
@@ -42,9 +45,11 @@ from vmforensics.recovery.summary import describe_signal, notches, shutter_warni
 from vmforensics.recovery.watch import Unwatched, Watcher
 from vmforensics.repeats import find_repeats, without_repeats
 from vmforensics.report import render_report
+from vmforensics.shots import cuts_of, longest_shot
 from vmforensics.stages import Stage
 from vmforensics.vibration import vibrations
 
+_MOST_EARLIER = 1000  # runs whose evidence is looked at
 _LARGEST_READOUT = 1.02
 """Readout, as a share of the frame's time, above which row time and frame rate contradict each other."""
 
@@ -180,7 +185,7 @@ def recover_clip(
     """
     clip = Path(clip)
     case = case_for_clip(
-        clip.resolve(),
+        Path(os.path.realpath(clip)),  # Path.resolve() raises where links go in circles
         shutter=shutter,
         row_time=row_time,
         readout=readout,
@@ -230,6 +235,7 @@ def carry_out(
             ledger.published(folder.write("assessment.png", picture))
         examination = Examination(plan.evidence, ledger, watcher)
         before = examination.before(plan.expected_sha256)
+        journey.compare_with_earlier_runs(before)
         stream, clock = journey.open()
         frames = journey.expose(stream, clock)
         motion = journey.examine_motion(frames, journey.estimate(frames))
@@ -256,12 +262,18 @@ def saying_where(ledger: Ledger) -> Iterator[None]:
         raise
 
 
+_COPIED = 0.02
+"""Share of the picture that repeats exactly from frame to frame, from which it was predicted by a codec."""
+
+
 def key_interval(stream: FrameStream, rate: float) -> float:
-    """Mean time between key frames (s) where the source says that a lossy codec predicts frames; else 0."""
-    keys = stream.facts.get("keyframes")
-    if stream.facts.get("inter_coded") is not True:
-        return 0.0
-    return stream.frame_count / (keys if isinstance(keys, int) and keys > 0 else 1) / rate
+    """Mean time between key frames (s) where a lossy codec predicts frames, as the file or the frames say; else 0."""
+    if stream.facts.get("inter_coded") is True:
+        keys = stream.facts.get("keyframes")
+        return stream.frame_count / (keys if isinstance(keys, int) and keys > 0 else 1) / rate
+    if isinstance(stream, InspectedStream) and stream.copied > _COPIED:  # such a codec's output, stored anew
+        return stream.frame_count / rate
+    return 0.0
 
 
 def lines_of_lamps(frames: SensorFrames) -> tuple[float, ...]:
@@ -334,6 +346,22 @@ class _Journey:
     def _names(self) -> set[str]:
         return {item.name for item in self._folder.path.iterdir()}
 
+    def compare_with_earlier_runs(self, evidence: EvidenceDigest) -> None:
+        """Warn where an earlier run beside this one had other evidence under the same mark."""
+        mark = self._plan.evidence.id
+        for earlier in sorted(self._folder.path.parent.glob("*/result.json"))[:_MOST_EARLIER]:
+            try:
+                said = json.loads(earlier.read_bytes())["evidence"]
+                other = said["id"] == mark and str(said["sha256"])
+            except (OSError, ValueError, KeyError, TypeError):  # no record of ours, or a damaged one
+                continue
+            if other and other != evidence.sha256:
+                self._warn(
+                    f"run {earlier.parent.name} had other evidence as exhibit {mark}: SHA-256 {shown(other[:64])}, "
+                    f"this one has {evidence.sha256}"
+                )
+                return
+
     def open(self) -> tuple[WatchedStream, Clock]:
         """Open the evidence as frames and judge its clock."""
         plan = self._plan
@@ -387,8 +415,20 @@ class _Journey:
         """Measure the motion."""
         plan = self._plan
         with self._stage(plan.estimator) as (implementation, record):
+
+            def measured() -> Motion:
+                motion: Motion = guard.call(implementation, lambda: plan.estimator.estimate(frames), Motion)
+                return motion
+
             try:
-                motion = guard.call(implementation, lambda: plan.estimator.estimate(frames), Motion)
+                try:
+                    motion = measured()
+                except (Unsuitable, RegionError):
+                    if not self._keep_one_shot(frames, record):
+                        raise
+                    motion = measured()
+                else:
+                    motion = measured() if self._keep_one_shot(frames, record) else motion
             except Unsuitable:
                 self._look_at_lamp(frames)  # a strobing one is the better reason
                 raise
@@ -406,6 +446,27 @@ class _Journey:
         for warning in motion.warnings:
             self._warn(warning)
         return motion
+
+    def _keep_one_shot(self, frames: SensorFrames, record: dict[str, Any]) -> bool:
+        """Leave out all but the longest shot of a clip that is cut; whether there was anything to leave out."""
+        stream = frames.stream
+        if not isinstance(stream, InspectedStream):
+            return False
+        if not len(stream.index):
+            for _ in stream.blocks():  # the estimator gave up before it had seen all
+                pass
+        cuts = cuts_of(stream.change, stream.light, stream.full_scale)
+        record["cuts"] = [int(stream.index[k]) for k in cuts]
+        if not cuts:
+            return False
+        first, end = longest_shot(cuts, len(stream.index))
+        told = ", ".join(str(k) for k in record["cuts"][:10]) + (" ..." if len(cuts) > 10 else "")
+        self._warn(
+            f"the picture changes altogether at frame {told}: only the longest shot, frames {stream.index[first]} to "
+            f"{stream.index[end - 1]}, is measured; the others count as gaps"
+        )
+        stream.keep(first, end)
+        return True
 
     def _look_at(self, stream: InspectedStream) -> None:
         """Warn of what reading the frames brought to light."""
@@ -437,6 +498,8 @@ class _Journey:
                 )
             if repeats.doubt:
                 self._warn(repeats.doubt)
+            if repeats.still:
+                self._warn(f"all {len(stream.index)} frames are the same to the bit: one picture, which can't move")
             motion = without_repeats(motion, repeats)
             record["output_sha256"] = array_digest(motion.displacement, motion.precision, motion.observed)
             if frames.shutter.is_rolling:
@@ -534,7 +597,13 @@ class _Journey:
             chosen = self._chosen(motion)
             lines = lines_of_lamps(frames)
             record["lamp_lines_hz"] = list(lines)
-            interval = key_interval(stream, motion.frame_rate)
+            interval = key_interval(frames.stream, motion.frame_rate)
+            if interval and stream.facts.get("inter_coded") is not True:
+                share = 100 * cast(InspectedStream, frames.stream).copied
+                self._warn(
+                    f"{share:.2g} % of the picture repeats the frame before to the bit: it was compressed with "
+                    "prediction before it was stored as it is now, and the verdict is as careful as for such a codec"
+                )
             detection = detect(motion, signal, chosen=chosen, key_interval=interval, lamp_lines=lines)
             record["detection"] = {
                 "verdict": detection.verdict.value,
