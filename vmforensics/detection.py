@@ -28,6 +28,7 @@ _AXES = 4  # independent directions that the axis was chosen from, on the same d
 _LATEST = 5e-3  # s; by how much one half may lag behind the other
 _FROZEN = 0.1  # standard uncertainties RMS; a motion measured on real frames is never so still
 _BESIDE = 6  # halves of a resolution cell around a lamp's line that it may stray by
+_BESIDE_BINS = 2.5  # of a test, around such a line that it doesn't look at
 _AT_ONCE = 16384  # samples
 _LEAST_SEGMENT = 16  # samples
 _LEAST_SEGMENTS = 8  # fewer can't agree by more than chance
@@ -150,7 +151,8 @@ def detect(
     if chosen is not None:
         pairs.append(_Pair.of(*chosen))
     pairs = [pair.without_lines(signal.rate, lamp_lines) for pair in pairs]
-    tested = [(pair, list(_tests(pair.first, pair.second, pair.seen, signal.rate, fresh))) for pair in pairs]
+    lines = tuple(lamp_lines)
+    tested = [(pair, list(_tests(pair.first, pair.second, pair.seen, signal.rate, fresh, lines))) for pair in pairs]
     tested = [(pair, findings) for pair, findings in tested if findings]
     if not tested:
         return _undetermined("the clip is too short to compare the halves", false_alarm_rate)
@@ -166,7 +168,7 @@ def detect(
     p_value = min(1.0, max(best.p_value * tests, LEAST_P))
     shown = f"p = {p_value:.2g}" if p_value > LEAST_P else f"p < {LEAST_P:.0e}"
     if p_value > false_alarm_rate and fresh < 1:
-        plain = list(_tests(pair.first, pair.second, pair.seen, signal.rate, 1.0))
+        plain = list(_tests(pair.first, pair.second, pair.seen, signal.rate, 1.0, lines))
         if min(finding.p_value for finding in plain) * tests <= false_alarm_rate:
             return _undetermined(
                 "the two halves of the region share a pattern, but the frames repeat one another so much that the "
@@ -305,14 +307,19 @@ def _fresh_share(first: Motion, second: Motion, axis: tuple[float, float]) -> fl
 
 
 def _tests(
-    first: NDArray[np.float64], second: NDArray[np.float64], seen: NDArray[np.bool_], rate: float, fresh: float
+    first: NDArray[np.float64],
+    second: NDArray[np.float64],
+    seen: NDArray[np.bool_],
+    rate: float,
+    fresh: float,
+    lines: Sequence[float] = (),
 ) -> Iterator[_Finding]:
     """Every test made, as uncorrected p-values; about as many as there are independent ones.
 
     `fresh` is the share of the data that is no repetition. No segment counts for more than another, however loud: a
     codec's key frame shakes both halves at once, and their signs agree every other time. A bin's statistic is the mean
     cosine of the phase between the halves (1/2 variance under independence), a band's is Student's t of the segments'
-    coherences.
+    coherences. Bins beside a lamp's line are left out: what its removal left in both halves is alike.
     """
     from scipy.stats import norm, t
 
@@ -333,6 +340,8 @@ def _tests(
         )
         frequency = np.fft.rfftfreq(length, 1 / rate)
         keep = (frequency >= max(LOWEST, 2.5 * rate / length)) & (frequency <= 0.495 * rate)
+        for line in lines:
+            keep &= np.abs(frequency - line) > _BESIDE_BINS * rate / length
         if not keep.any():
             continue
         a, b, frequency = a[:, keep], b[:, keep], frequency[keep]

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from vmforensics.data import Luma
 
 _AT_ONCE = 2**18  # pixels converted to floating point and multiplied at a time: they stay in the processor's cache
+_FEW = 4  # functionals; BLAS multiplies by so few faster one by one
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -32,16 +33,26 @@ class Part:
     channels: slice
     weights: NDArray[np.float32]
 
-    def add(self, pixels: NDArray[np.float32], into: NDArray[np.float64]) -> None:
-        """Add what the functionals read on the rectangle's rows to [shape=(frames, channels)].
+    def add(self, luma: Luma, into: NDArray[np.float64]) -> None:
+        """Add what the functionals read on frames to [shape=(frames, all channels), float64, px].
 
         Parameters
         ----------
-        pixels : ndarray [shape=(frames, h, cols), float32, DN]
-        into : ndarray [shape=(frames, all channels), float64, px]
+        luma : ndarray [shape=(frames, rows, cols), uint8 or uint16, DN]
+            Whole pictures.
+        into : ndarray
         """
-        own = pixels[:, :, self.cols]
-        into[:, self.channels] += own.reshape(len(own), -1) @ self.weights.T
+        own = luma[:, self.rows, self.cols]
+        step = max(1, _AT_ONCE // max(1, self.weights.shape[1]))
+        for first in range(0, len(own), step):
+            some = own[first : first + step]
+            pixels = some.astype(np.float32, order="C").reshape(len(some), -1)
+            read = into[first : first + step, self.channels]
+            if len(self.weights) > _FEW:
+                read += pixels @ self.weights.T
+                continue
+            for number, weights in enumerate(self.weights):
+                read[:, number] += pixels @ weights
 
     def on(self, picture: NDArray[np.float64]) -> NDArray[np.float64]:
         """What they read on one picture [shape=(channels,), float64]."""
@@ -78,26 +89,14 @@ class Functionals:
         ndarray [shape=(frames, channels), float64, px]
         """
         readings = np.tile(-self._still, (len(luma), 1))
-        for (start, stop, every), parts in self._bands().items():
-            band = luma[:, start:stop:every]
-            step = max(1, _AT_ONCE // band[0].size)
-            for first in range(0, len(band), step):
-                pixels = band[first : first + step].astype(np.float32)
-                for part in parts:
-                    part.add(pixels, readings[first : first + step])
+        for part in self.parts:
+            part.add(luma, readings)
         return readings
 
     @cached_property
     def _still(self) -> NDArray[np.float64]:
         """What they read on the still picture."""
         return self.on(self.picture)
-
-    def _bands(self) -> dict[tuple[int | None, int | None, int | None], list[Part]]:
-        """The parts that look at the same rows, which are converted to floating point once."""
-        bands: dict[tuple[int | None, int | None, int | None], list[Part]] = {}
-        for part in self.parts:
-            bands.setdefault((part.rows.start, part.rows.stop, part.rows.step), []).append(part)
-        return bands
 
     def on(self, picture: NDArray[np.float64]) -> NDArray[np.float64]:
         """What each functional reads on one picture [shape=(rows, cols), float64, DN]."""

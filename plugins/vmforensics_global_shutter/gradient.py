@@ -139,23 +139,25 @@ class _Equations:
     ----------
     design : ndarray [shape=(4, rows, cols), float32]
         The picture less its mean, one, and what a motion of 1 px along and across the rows changes.
-    weight : ndarray [shape=(rows, cols), float64, 1/DN²]
+    weight : ndarray [shape=(rows, cols), float32, 1/DN²]
     frames : int
         How many frames the picture is the mean of.
     """
 
     design: NDArray[np.float32]
-    weight: NDArray[np.float64]
+    weight: NDArray[np.float32]
     frames: int
 
     @classmethod
     def of(cls, view: View) -> _Equations:
         """Those of a view, whose border takes no part: no derivative is known there."""
-        weight = view.known / view.noise.variance(view.picture)
+        weight = (view.known / view.noise.variance(view.picture)).astype(np.float32)
         for edge in (weight, weight.T):
             edge[:_BORDER] = edge[-_BORDER:] = 0
         picture = view.picture
-        design = np.stack([picture - picture.mean(), np.ones_like(picture), *-view.gradient]).astype(np.float32)
+        design = np.empty((4, *picture.shape), np.float32)
+        design[0], design[1] = picture - picture.mean(), 1
+        np.negative(view.gradient, out=design[2:])
         return cls(design, weight, view.frames)
 
     def _projected(self, place: tuple[slice, slice]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:

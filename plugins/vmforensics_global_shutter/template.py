@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import functools
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from itertools import pairwise
 
 import numpy as np
+from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 
 from vmforensics.data import FrameBlock, Luma
@@ -26,6 +27,7 @@ _QUIET, _NOISY = (
 )  # a pixel with less than this share of a noise of at least so much (DN²) is no image of light
 _CLIPPED = 3.0  # σ from the ends of the scale
 _END = 0.015  # of the scale at its ends
+_SAMPLE = 50_000  # pixels that tell the sensor's noise
 _WILD = 30.0  # times the usual variance; such a pixel doesn't tell the sensor's noise
 _SPIKE = 0.15  # of full scale; a lens lets no single pixel stand out of its neighbours by so much
 _NEIGHBOURS = ((-1, 0), (1, 0), (0, -1), (0, 1))
@@ -96,13 +98,15 @@ class Head:
         for block in blocks:
             mean += total(block.luma) / count
         temporal, pairs = _temporal_variance(blocks, count)
-        down, along = np.gradient(mean)  # coarse, and enough to tell motion from noise
-        slopes = (along, down)
-        usual = (mean > _END * full_scale) & (mean < (1 - _END) * full_scale)
+        level = mean.astype(np.float32)
+        down, along = np.gradient(level)  # coarse, and enough to tell motion from noise
+        usual = (level > _END * full_scale) & (level < (1 - _END) * full_scale)
         usual &= temporal < _WILD * max(float(np.median(temporal)), QUANTISATION)
-        usual = usual if usual.any() else np.ones_like(usual)
-        noise = NoiseModel.fitted(mean[usual], (along[usual], down[usual]), temporal[usual])
-        bad = _unreliable(mean, slopes, temporal, noise, pairs, full_scale)
+        sample = np.flatnonzero(usual if usual.any() else np.ones_like(usual))
+        sample = sample[:: max(1, len(sample) // _SAMPLE)]
+        x, y, variance = (values.ravel()[sample].astype(np.float64) for values in (along, down, temporal))
+        noise = NoiseModel.fitted(mean.ravel()[sample], (x, y), variance)
+        bad = _unreliable(level, along**2 + down**2, temporal, noise, pairs, full_scale)
         return cls(blocks, mean, bad, noise, mask)
 
     def steady(self) -> bool:
@@ -199,13 +203,16 @@ def sharpened(mean: NDArray[np.float64], moments: NDArray[np.float64]) -> NDArra
         return mean
     still = mean
     for _ in range(_SHARPENINGS):
-        along, down = derivative(still, axis=1), derivative(still, axis=0)
-        blur = moments[0, 0] / 2 * derivative(along, axis=1) + moments[1, 1] / 2 * derivative(down, axis=0)
-        still = mean - blur - moments[0, 1] * derivative(along, axis=0)
+        slope = derivative(still, axis=1)
+        blur = moments[0, 0] / 2 * derivative(slope, axis=1)
+        blur += moments[0, 1] * derivative(slope, axis=0)
+        slope = derivative(still, axis=0)
+        blur += moments[1, 1] / 2 * derivative(slope, axis=0)
+        still = mean - blur
     return still
 
 
-def _temporal_variance(blocks: Sequence[FrameBlock], count: int) -> tuple[NDArray[np.float64], int]:
+def _temporal_variance(blocks: Sequence[FrameBlock], count: int) -> tuple[NDArray[np.float32], int]:
     """Half the mean square difference of successive frames, less each pair's mean change; from how many pairs."""
     most = int(np.clip(_PAIR_PIXELS // blocks[0].luma[0].size, _LEAST_PAIRS, _PAIRS))
     stride = max(1, count // most)
@@ -222,22 +229,23 @@ def _temporal_variance(blocks: Sequence[FrameBlock], count: int) -> tuple[NDArra
             difference = block.luma[0].astype(np.float32) - before.luma[0]
             squares += np.square(difference - difference.mean())
             pairs += 1
-    return squares.astype(np.float64) / (2 * pairs), pairs
+    squares /= 2 * pairs
+    return squares, pairs
 
 
 def _unreliable(
-    mean: NDArray[np.float64],
-    slopes: tuple[NDArray[np.float64], NDArray[np.float64]],
-    temporal: NDArray[np.float64],
+    mean: NDArray[np.float32],
+    strength: NDArray[np.float32],
+    temporal: NDArray[np.float32],
     noise: NoiseModel,
     pairs: int,
     full_scale: int,
 ) -> NDArray[np.bool_]:
-    """Pixels that show no light, or not the scene's."""
-    variance = noise.variance(mean)
-    strength = slopes[0] ** 2 + slopes[1] ** 2
+    """Pixels that show no light, or not the scene's; `strength` is the squared slope."""
+    variance = np.maximum(np.float32(noise.a) + np.float32(noise.b) * mean, np.float32(QUANTISATION))
     moving = _local_motion(temporal - variance, strength)
-    bad = temporal > _RESTLESS * (1 + 8 / np.sqrt(2 * pairs)) * (variance + 4 * moving * strength)
+    moving *= strength
+    bad = temporal > _RESTLESS * (1 + 8 / math.sqrt(2 * pairs)) * (variance + 4 * moving)
     if pairs >= _LEAST_PAIRS:
         bad |= (temporal < _QUIET * variance) & (variance > _NOISY)
     margin = _CLIPPED * np.sqrt(variance)
@@ -250,25 +258,35 @@ def _unreliable(
     return np.asarray(bad)
 
 
-def _local_motion(beyond: NDArray[np.float64], strength: NDArray[np.float64]) -> NDArray[np.float64]:
+def _local_motion(beyond: NDArray[np.float32], strength: NDArray[np.float32]) -> NDArray[np.float32]:
     """Mean square motion between frames in each part of the picture, or a part beside it [shape=(rows, cols), px²].
 
     Not everything moves alike: where one part vibrates, its pixels aren't restless.
 
     Parameters
     ----------
-    beyond, strength : ndarray [shape=(rows, cols), float64, DN² and DN²/px²]
+    beyond, strength : ndarray [shape=(rows, cols), float32, DN² and DN²/px²]
         Variance beyond that of noise, and the squared slope.
     """
     from scipy.ndimage import maximum_filter
 
-    edges = [np.unique([*range(0, max(1, size - _NEARBY // 2), _NEARBY), size]) for size in strength.shape]
-    moving = np.zeros((len(edges[0]) - 1, len(edges[1]) - 1))
-    for i, (top, bottom) in enumerate(pairwise(edges[0])):
-        for k, (left, right) in enumerate(pairwise(edges[1])):
-            slopes = strength[top:bottom, left:right]
-            steep = slopes >= np.quantile(slopes, _STEEP)
-            size = max(float(np.median(slopes[steep])), 1e-9)
-            moving[i, k] = np.median(beyond[top:bottom, left:right][steep]) / size
+    starts, owners = [], []
+    for size in strength.shape:
+        count = max(1, round(size / _NEARBY))
+        starts.append(np.append(_NEARBY * np.arange(count - 1), max(0, size - _NEARBY)))
+        owners.append(np.minimum(np.arange(size) // _NEARBY, count - 1))
+    window = tuple(min(_NEARBY, size) for size in strength.shape)
+    keep = max(1, round((1 - _STEEP) * window[0] * window[1]))
+    moving = np.zeros((len(starts[0]), len(starts[1])), np.float32)
+    for row, top in enumerate(starts[0]):
+        slopes, excess = (
+            sliding_window_view(values[top : top + window[0]], window[1], axis=1)[:, starts[1]]
+            .swapaxes(0, 1)
+            .reshape(len(starts[1]), -1)
+            for values in (strength, beyond)
+        )
+        steep = np.argpartition(slopes, -keep, axis=1)[:, -keep:]
+        size = np.median(np.take_along_axis(slopes, steep, axis=1), axis=1)
+        moving[row] = np.median(np.take_along_axis(excess, steep, axis=1), axis=1) / np.maximum(size, 1e-9)
     moving = maximum_filter(np.clip(moving, 0, _FARTHEST), size=3)
-    return np.asarray(np.repeat(np.repeat(moving, np.diff(edges[0]), axis=0), np.diff(edges[1]), axis=1))
+    return np.asarray(moving[np.ix_(*owners)])

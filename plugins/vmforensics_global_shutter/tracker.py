@@ -86,7 +86,7 @@ class Anchor:
         light = np.ones((len(luma), 1))
         if self._light is not None:
             light[:] = 0
-            self._light.add(luma[:, self._light.rows].astype(np.float32), light)
+            self._light.add(luma, light)
         alike = light[:, 0] > _DARKEST
         np.maximum(light, _DARKEST, out=light)
         raw = self.linearisation.functionals.read(luma)
@@ -126,12 +126,14 @@ class Anchor:
         half = np.array([-1 if c.half is None else c.half for c in self.linearisation.channels])
         better = straight[moving]
         for _ in range(3):
-            x, y = better @ locators[0], better @ locators[1]
-            beyond, dimmed = np.zeros_like(better), np.tile(light, (1, len(half)))
+            right, down = _powers(better @ locators[0]), _powers(better @ locators[1])
+            beyond, dark = np.zeros_like(better), np.zeros_like(right[0])
             for (i, j), term, light_term in zip(powers, terms, light_terms, strict=True):
-                product = x**i * y**j
-                beyond += product[:, part] * term
-                dimmed -= product[:, half] * light_term
+                product = right[i] * down[j]
+                dark += product * light_term
+                if i + j > 1:
+                    beyond += product[:, part] * term
+            dimmed = light - dark[:, half]
             better = raw / dimmed - beyond
         straight[moving] = better
         return straight
@@ -282,6 +284,14 @@ class Tracker:
         self.count += len(straight)
         self.places.add(_nearest(anchor.place))
         return displacement, anchor.place + linear.place(straight)
+
+
+def _powers(values: NDArray[np.float64]) -> list[NDArray[np.float64]]:
+    """The powers from 0 to the highest that the series has."""
+    powers = [np.ones_like(values)]
+    for _ in range(_HIGHEST):
+        powers.append(powers[-1] * values)
+    return powers
 
 
 def _nearest(place: NDArray[np.float64]) -> tuple[int, int]:
