@@ -109,7 +109,7 @@ def test_all_errors_at_once_by_place():
         "bottom-to-top, left-to-right, right-to-left; did you mean 'right-to-left'?",
         "case.yaml:25:1: region.x: -1 isn't allowed; it must be greater than or equal to 0",
         "case.yaml:25:1: region.y: 2.5 isn't allowed; it must be a valid integer",
-        "case.yaml:28:5: runs[0].motion_estimater: unknown key; allowed: name, evidence, frame_source, "
+        "case.yaml:28:5: runs[0].motion_estimater: unknown key; allowed: name, evidence, region, frame_source, "
         "motion_estimator, signal_combiner, denoiser, exporter; did you mean 'motion_estimator'?",
     ]
 
@@ -232,7 +232,10 @@ def test_empty(text):
 
 @pytest.mark.parametrize("text", ["word", "[1]", "12"])
 def test_no_mapping(text):
-    assert errors(text) == ["case.yaml:1:1: is no mapping; allowed keys: version, case, evidence, camera, region, runs"]
+    assert errors(text) == [
+        "case.yaml:1:1: is no mapping; allowed keys: version, case, evidence, camera, region, "
+        "regions, plugins, runs, compare"
+    ]
 
 
 def test_position_for_the_stages_own_checks():

@@ -141,8 +141,8 @@ def test_the_ledger_tells_the_whole_journey(recovered, ledger):
     steps = [entry["step"] for entry in entries if entry["event"] == "step-finished"]
     assert steps == [
         "digest evidence before", "frame_source", "judge clock", "place sensor rows in time", "motion_estimator",
-        "examine row times", "signal_combiner", "denoiser", "denoiser", "detect", "exporter", "exporter", "exporter",
-        "digest evidence after", "summarise",
+        "examine row times", "signal_combiner", "denoiser", "denoiser", "detect", "controls",
+        "exporter", "exporter", "exporter", "digest evidence after", "summarise",
     ]  # fmt: skip
     assert [entry["step"] for entry in entries if entry["event"] == "step-started"] == steps
     assert entries[0]["environment"]

@@ -326,7 +326,7 @@ def test_evidence_that_vanishes(journey, own_clip, ledger):
         own_clip.unlink()
         return motion
 
-    with pytest.raises(Exception, match="no such file") as error:
+    with pytest.raises(Exception, match=r"(?i)no such file") as error:
         journey(rogue(MotionEstimator, estimate), evidence=own_clip)
     assert error.value.exit_code == 10
     check_failed(journey.folder, ledger, "digest evidence after")

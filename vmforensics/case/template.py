@@ -56,6 +56,14 @@ camera:
   # capture_fps: 2200         # frames per second as filmed; high-speed files often state their playback rate instead
 
 # region: [0, 0, 640, 360]    # x, y, width, height in px: the vibrating object; the whole frame if left out
+# regions:                    # instead of it, several places; every run is carried out on each
+#   - {{name: cup, box: [0, 0, 64, 64]}}
+#   - {{name: plant, polygon: [[70, 0], [99, 0], [85, 60]]}}
+
+# plugins: {{allow: [media, rolling-shutter, denoise]}}     # the only plugins that the case may use
+
+# compare:                    # methods that `vmforensics compare` tries, each with each
+#   denoiser: [[], high-pass, [high-pass, wiener-known-noise]]
 
 # What to do. Without it, one run named "recovery" is made with the stages usual for the shutter. With several runs,
 # methods are compared side by side: change one word, see what it does. A stage left out is the usual one:

@@ -424,6 +424,7 @@ class _Journey:
                 try:
                     motion = measured()
                 except (Unsuitable, RegionError):
+                    self._read_to_the_end(frames)
                     if not self._keep_one_shot(frames, record):
                         raise
                     motion = measured()
@@ -447,14 +448,18 @@ class _Journey:
             self._warn(warning)
         return motion
 
+    @staticmethod
+    def _read_to_the_end(frames: SensorFrames) -> None:
+        """See all frames, where the estimator gave up before."""
+        if isinstance(frames.stream, InspectedStream) and not len(frames.stream.index):
+            for _ in frames.stream.blocks():
+                pass
+
     def _keep_one_shot(self, frames: SensorFrames, record: dict[str, Any]) -> bool:
         """Leave out all but the longest shot of a clip that is cut; whether there was anything to leave out."""
         stream = frames.stream
         if not isinstance(stream, InspectedStream):
             return False
-        if not len(stream.index):
-            for _ in stream.blocks():  # the estimator gave up before it had seen all
-                pass
         cuts = cuts_of(stream.change, stream.light, stream.full_scale)
         record["cuts"] = [int(stream.index[k]) for k in cuts]
         if not cuts:

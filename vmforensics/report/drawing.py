@@ -47,7 +47,7 @@ def ticks(low: float, high: float, about: int = 5) -> list[float]:
     Examples
     --------
     >>> ticks(0, 3), ticks(-0.04, 0.04, 3)
-    ([0.0, 1.0, 2.0, 3.0], [-0.04, -0.02, 0.0, 0.02, 0.04])
+    ([0.0, 1.0, 2.0, 3.0], [-0.025, 0.0, 0.025])
     """
     from matplotlib.ticker import MaxNLocator
 
