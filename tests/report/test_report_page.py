@@ -463,3 +463,15 @@ def test_parts_beyond_the_room_are_linked_run_by_run(
 
 def _with_room(files: attachments.Attachments, room: int) -> None:
     files.room, files.taken = room, {}
+
+
+def test_a_certificate_doesn_t_vouch_for_two_files_under_one_mark(
+    result: dict[str, Any], folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(attachments.Attachments, "__init__", lambda self: _with_room(self, 150))
+    other = copy.deepcopy(result)
+    other["evidence"]["sha256"] = "ab" * 32
+    for results, told in (([result, result], False), ([result, other], True)):
+        runs = [ReportedRun(f"00{k}", folder, ".", each) for k, each in enumerate(results, 1)]
+        page = Page(compose(Subject("case", runs)).html)
+        assert ("different files under the mark E1" in page.text) == told

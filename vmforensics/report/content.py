@@ -111,6 +111,7 @@ def content(subject: Subject, loudness: Sequence[Mapping[str, Any]]) -> dict[str
         "source": subject.source,
         "case": subject.runs[-1].result["case"],
         "exhibits": exhibits(subject),
+        "ambiguous_marks": ambiguous_marks(subject),
         "runs": [
             {"name": run.name, "result": run.result, "playback": loud, "record": run.record}
             for run, loud in zip(subject.runs, loudness, strict=True)
@@ -157,3 +158,9 @@ def exhibits(subject: Subject) -> list[dict[str, Any]]:
         evidence = run.result["evidence"]
         found.setdefault((evidence["id"], evidence["sha256"]), dict(evidence))
     return list(found.values())
+
+
+def ambiguous_marks(subject: Subject) -> list[str]:
+    """Marks under which runs examined different files."""
+    marks = [exhibit["id"] for exhibit in exhibits(subject)]
+    return sorted({mark for mark in marks if marks.count(mark) > 1})

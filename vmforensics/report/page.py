@@ -17,7 +17,7 @@ from markupsafe import Markup
 from vmforensics.report import quantities
 from vmforensics.report.attachments import PAGE_BYTES, Attachment, Attachments
 from vmforensics.report.catalogue import DEFAULT_LANGUAGE, Catalogue, catalogue
-from vmforensics.report.content import Beside, ReportedRun, Subject, content, exhibits
+from vmforensics.report.content import Beside, ReportedRun, Subject, ambiguous_marks, content, exhibits
 from vmforensics.report.figures import colour_scale, curve, frame_picture, signal_pair, small_multiples
 from vmforensics.report.loudness import gains, loudness
 from vmforensics.report.text import fact, label, visible
@@ -125,6 +125,7 @@ def compose(subject: Subject, *, language: str = DEFAULT_LANGUAGE) -> Report:
             chapters=CHAPTERS,
             runs=views,
             exhibits=exhibits(subject),
+            ambiguous_marks=ambiguous_marks(subject),
             settings=_settings(views),
             chain=_chain(results),
             rolling=next((view for view in views if view["result"]["shutter"]["kind"] == "rolling"), None),
