@@ -73,6 +73,18 @@ def test_an_injected_tone_is_measured_as_injected(camera, sound):
     assert gain.uncertainty < 0.02
 
 
+def test_the_usual_estimator_of_a_global_shutter_has_its_gain_told_from_a_part_of_the_clip():
+    """Its channels' responses depend on the frames, and a part of them has slightly other ones."""
+    frames, _, _ = measured(GLOBAL, "silence", 0.0)
+    estimator = Registry().create("motion_estimator", "local-phase")
+    injected = Tone(130.0, 0.02)
+    clock = replace(frames.clock, times=frames.clock.times[:150])
+    shown = InjectedFrames(frames.stream, clock, frames.shutter, frames.region, None, injected)
+    gain = gain_of(estimator.estimate(frames), estimator.estimate(shown), injected)  # type: ignore[attr-defined]
+    assert gain is not None
+    assert gain.value == pytest.approx(1.0, abs=0.05)
+
+
 def test_the_gain_of_an_estimator_that_halves_motion_is_a_half():
     _, motion, _ = measured(GLOBAL, "silence", 0.0)
     wave = Tone(130.0, 0.02)

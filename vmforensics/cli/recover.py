@@ -123,12 +123,12 @@ def region_of(text: str | None) -> tuple[int, int, int, int] | None:
 
 def _chosen(clip: Path, out: Path | None, registry: Any, console: Console, *, exposure: str | None) -> tuple[Any, Any]:
     """Without a word on the recording, an assessment chooses method and region, and says why."""
-    from vmforensics.assessment import Knowledge, assess_clip
+    from vmforensics.assessment import assess_clip
     from vmforensics.assessment.choice import choose
-    from vmforensics.units import seconds
+    from vmforensics.cli.assess import knowledge
 
     beside = out.with_name(f"{out.name}-assessment") if out is not None else None
-    known = Knowledge(exposure=None if exposure is None else seconds(exposure))
+    known = knowledge(None, None, None, exposure, None)
     console.say("no shutter, row time or capture rate was given: assessing the clip first")
     assessment = assess_clip(clip, beside, known=known, registry=registry, watcher=console)
     choice = choose(assessment, clip)

@@ -116,7 +116,7 @@ class Gain:
 def gain_of(plain: Motion, injected: Motion, tone: Tone) -> Gain | None:
     """Regress what an injection changed in the motion on what was injected; None where it can't be told.
 
-    It can't where nothing shows along its axis, or where the estimator cut the picture up in another way.
+    It can't where nothing shows along its axis, or where the estimator took other rows together.
 
     The footage's own motion and noise are in both, and cancel. Each row's mean over the frames goes with the template.
     The uncertainty is a jackknife over stretches of the frames (Efron & Stein 1981, doi:10.1214/aos/1176345462).
@@ -131,7 +131,7 @@ def gain_of(plain: Motion, injected: Motion, tone: Tone) -> Gain | None:
         What was injected.
     """
     frames = len(injected.frame_times)
-    if injected.channels != plain.channels or injected.observed.shape[1] != plain.observed.shape[1]:
+    if injected.observed.shape[1] != plain.observed.shape[1]:
         return None
     changed, information = injected.along(tone.axis)
     before, known = plain.along(tone.axis)

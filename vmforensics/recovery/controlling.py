@@ -157,7 +157,7 @@ def control(
         try:
             gain = gain_of(motion, estimate(_injected(frames, tone)), tone)
             if gain is None:
-                untold.append("the injected tone: the footage itself is read in another way, by how it was coded")
+                untold.append("the injected tone: nothing shows along its axis, or rows were read in another way")
         except VmforensicsError as error:
             untold.append(f"the injected tone: {error.message}")
         power = power_of(motion, signal, tone, gain.value if gain else 1.0, false_alarm_rate=FALSE_ALARM_RATE)
