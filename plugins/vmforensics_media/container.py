@@ -81,7 +81,9 @@ class OpenVideo:
 
 
 @contextmanager
-def opened(path: Path, log: DecoderLog, *, number: int | None = None) -> Iterator[OpenVideo]:
+def opened(
+    path: Path, log: DecoderLog, *, number: int | None = None, coding: bool = False
+) -> Iterator[OpenVideo]:
     """Open one video stream of a file for reading, and close it whatever happens.
 
     Parameters
@@ -92,6 +94,8 @@ def opened(path: Path, log: DecoderLog, *, number: int | None = None) -> Iterato
         Hears FFmpeg for as long as the file is open.
     number
         The stream, as FFmpeg counts a file's streams; None takes the one that FFmpeg thinks best.
+    coding
+        Whether frames are to carry what `coding_of` reads.
 
     Raises
     ------
@@ -119,7 +123,8 @@ def opened(path: Path, log: DecoderLog, *, number: int | None = None) -> Iterato
         stream: VideoStream | None = None
         try:
             stream = _video_stream(container, path, number)
-            stream.codec_context.options = {"max_pixels": str(MOST_PIXELS), "export_side_data": "venc_params"}
+            told = {"export_side_data": "venc_params"} if coding else {}
+            stream.codec_context.options = {"max_pixels": str(MOST_PIXELS), **told}
             stream.codec_context.copy_opaque = True
             yield OpenVideo(container, stream, log)
         finally:

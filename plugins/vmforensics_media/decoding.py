@@ -48,7 +48,12 @@ class Decoded:
 
 
 def decoded_frames(
-    path: Path, log: DecoderLog, *, number: int | None = None, bereft: frozenset[int] = frozenset()
+    path: Path,
+    log: DecoderLog,
+    *,
+    number: int | None = None,
+    bereft: frozenset[int] = frozenset(),
+    coding: bool = False,
 ) -> Iterator[Decoded]:
     """Decode a stream from its first frame on, in presentation order.
 
@@ -62,6 +67,8 @@ def decoded_frames(
         The stream; None takes the one that FFmpeg thinks best.
     bereft
         Ordinals of packets before which a frame is missing, though FFmpeg doesn't notice.
+    coding
+        Whether frames are to carry what `coding_of` reads.
 
     Notes
     -----
@@ -71,10 +78,11 @@ def decoded_frames(
     """
     given = 0
     attempt = DecoderLog()
-    with opened(path, attempt, number=number) as video:
+    with opened(path, attempt, number=number, coding=coding) as video:
         codec = video.stream.codec_context.name
         heard, errors = attempt.heard_from(codec), attempt.errors  # while the file was probed
-        video.stream.thread_type = "SLICE" if codec in _SILENT | _TELLING else "AUTO"
+        one_by_one = codec in _SILENT or (coding and codec in _TELLING)
+        video.stream.thread_type = "SLICE" if one_by_one else "AUTO"
         for packet in video.packets():
             frames = video.decode(packet)
             if attempt.heard_from(codec) > heard or attempt.errors > errors:
@@ -89,7 +97,7 @@ def decoded_frames(
         else:
             log.absorb(attempt)
             return
-    with opened(path, log, number=number) as video:
+    with opened(path, log, number=number, coding=coding) as video:
         video.stream.codec_context.thread_count = 1
         yield from islice(_carefully(video, bereft), given, None)
 

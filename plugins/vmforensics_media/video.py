@@ -169,11 +169,20 @@ class VideoFile(FrameStream):
         Frames that are damaged, or depend on such, don't come, unless the parameter `repaired` asks for them; which
         those are is among the complaints once the pass is complete.
         """
+        return self._read(coding=False)
+
+    def coded_blocks(self) -> Iterator[FrameBlock]:
+        """As `blocks`, each with how its frames were coded, of H.264; FFmpeg then decodes with fewer threads."""
+        return self._read(coding=True)
+
+    def _read(self, *, coding: bool) -> Iterator[FrameBlock]:
         fate = _Fate(self._frames, repaired=self._params.repaired)
         orders = self._frames.ordinals()
         reader: LumaReader | None = None
         block: BlockBuilder | None = None
-        for decoded in decoded_frames(self._path, self._log, number=self._params.stream, bereft=self._bereft):
+        for decoded in decoded_frames(
+            self._path, self._log, number=self._params.stream, bereft=self._bereft, coding=coding
+        ):
             frame = decoded.frame
             same = ((frame.height, frame.width), frame.format.name) == (self._coded, self._format)
             if not same and decoded.soundness is Soundness.SOUND:
@@ -188,7 +197,7 @@ class VideoFile(FrameStream):
                 continue
             reader = reader or LumaReader(frame.format)
             block = block or BlockBuilder(*self._coded, reader, self._rows)
-            block.add(position, frame, int(orders[position]))
+            block.add(position, frame, int(orders[position]) if coding else None)
             if block.full:
                 yield block.finished()
                 block = None

@@ -115,7 +115,7 @@ def test_limits_hold_the_picture_that_the_camera_took(tmp_path):
     from vmforensics.numerics.coded_cells import transformed
 
     held, found = [], []
-    for cells in CellReader(top, left).read(frames.stream.blocks()):
+    for cells in CellReader(top, left).read(frames.stream.coded_blocks()):
         blocks = np.stack([taken[cells.index][y : y + 8, x : x + 8] for y, x in zip(top, left, strict=True)])
         for which in (0, 1):
             own = cells.explained & (cells.which == which)
@@ -129,7 +129,7 @@ def test_limits_hold_the_picture_that_the_camera_took(tmp_path):
 
 def test_the_reader_states_order_and_steps(tmp_path):
     frames, _ = clip(tmp_path, "clip", codec="libx264", quality=16, b_frames=2)
-    blocks = list(frames.stream.blocks())
+    blocks = list(frames.stream.coded_blocks())
     coding = [one for block in blocks for one in block.coding]
     types = [kind for block in blocks for kind in block.frame_types]
     assert sorted(one.order for one in coding) == list(range(48))

@@ -304,6 +304,13 @@ class WatchedStream(FrameStream):
         EvidenceChanged
             A frame isn't what an earlier complete pass decoded, or there are more or fewer of them.
         """
+        return self._watched(self._stream.blocks())
+
+    def coded_blocks(self) -> Iterator[FrameBlock]:
+        """As `blocks`, each with how its frames were coded where the source can tell; they are checked likewise."""
+        return self._watched(self._stream.coded_blocks())
+
+    def _watched(self, blocks: Iterator[FrameBlock]) -> Iterator[FrameBlock]:
         self.passes += 1
         number = self.passes
         known = self._hashes
@@ -311,7 +318,7 @@ class WatchedStream(FrameStream):
         done = 0
         # Hashing lets go of the interpreter, so that a block is hashed while its reader works on it.
         with ThreadPoolExecutor(max_workers=1, thread_name_prefix="frame-hash") as worker:
-            for block in self._stream.blocks():
+            for block in blocks:
                 luma = block.luma.view()
                 luma.flags.writeable = False
                 pending = worker.submit(_hash_frames, luma)

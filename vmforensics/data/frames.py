@@ -33,7 +33,8 @@ class FrameBlock:
     frame_types : tuple of str
         The codec's type of each frame ("I", "P", "B"), "" where the format has none.
     coding : tuple of FrameCoding or None
-        How each frame was coded; None where nothing is known of it. Empty where nothing is known of any.
+        How each frame was coded, if asked for (`FrameStream.coded_blocks`); None where nothing is known of it. Empty
+        where nothing is known of any.
     """
 
     index: NDArray[np.int64]
@@ -96,6 +97,10 @@ class FrameStream(ABC):
         FrameSizeChanged
             A frame has another size or pixel format than the first.
         """
+
+    def coded_blocks(self) -> Iterator[FrameBlock]:
+        """As `blocks`, each with how its frames were coded where the source can tell; decoding may take longer."""
+        return self.blocks()
 
 
 @dataclass(frozen=True, slots=True)

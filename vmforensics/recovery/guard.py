@@ -114,7 +114,14 @@ class ContainedStream(FrameStream):
         StageError
             The source raised something else than its interface allows, or what it gave is no block of frames.
         """
-        blocks = contained(self._implementation, lambda: iter(self._stream.blocks()))
+        return self._checked(self._stream.blocks)
+
+    def coded_blocks(self) -> Iterator[FrameBlock]:
+        """One pass; see `FrameStream.coded_blocks`. Raises as `blocks` does."""
+        return self._checked(self._stream.coded_blocks)
+
+    def _checked(self, read: Callable[[], Iterator[FrameBlock]]) -> Iterator[FrameBlock]:
+        blocks = contained(self._implementation, lambda: iter(read()))
         while (block := contained(self._implementation, lambda: next(blocks, None))) is not None:
             if not isinstance(block, FrameBlock):
                 raise StageError(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import numpy as np
 from numpy.typing import NDArray
@@ -126,11 +126,18 @@ class InspectedStream(FrameStream):
         Unsuitable
             The rows turn out to be those of two fields, and a rolling shutter's instants can't be theirs.
         """
+        yield from self._read(self._stream.blocks)
+
+    def coded_blocks(self) -> Iterator[FrameBlock]:
+        """As `blocks`, each with how its frames were coded where the source can tell; decoding may take longer."""
+        yield from self._read(self._stream.coded_blocks)
+
+    def _read(self, read: Callable[[], Iterator[FrameBlock]]) -> Iterator[FrameBlock]:
         if self._shown is not None:
-            yield from self._of_the_shot(*self._shown)
+            yield from self._of_the_shot(read(), *self._shown)
             return
         if len(self.index):
-            yield from self._stream.blocks()
+            yield from read()
             return
         index: list[NDArray[np.int64]] = []
         change: list[float] = []
@@ -140,7 +147,7 @@ class InspectedStream(FrameStream):
         before: NDArray[np.int32] | None = None
         weave = Weave()
         stride = max(1, self._stream.height * self._stream.width // _SAMPLED)
-        for block in self._stream.blocks():
+        for block in read():
             for frame in block.luma:
                 sample = frame[::stride].astype(np.int32)
                 change.append(0.0 if before is None else float(np.abs(sample - before).mean()))
@@ -158,9 +165,9 @@ class InspectedStream(FrameStream):
             self.light, self.frozen = np.concatenate(light), np.array(frozen)
         self._heed(weave.finding())
 
-    def _of_the_shot(self, first: int, last: int) -> Iterator[FrameBlock]:
+    def _of_the_shot(self, blocks: Iterator[FrameBlock], first: int, last: int) -> Iterator[FrameBlock]:
         """The frames of the shot that is kept."""
-        for block in self._stream.blocks():
+        for block in blocks:
             inside = (block.index >= first) & (block.index <= last)
             if inside.all():
                 yield block

@@ -89,7 +89,7 @@ def measure(frames: SensorFrames, template: MeanTemplate, stripe: int) -> Stripe
     precision = np.zeros((count, len(solver.rows), len(CHANNELS), len(CHANNELS)), dtype=np.float32)
     kinds = np.full(count, "", dtype=object)
     explained: list[float] = []
-    for cells in solver.reader.read(_noting_types(frames.stream.blocks(), kinds)):
+    for cells in solver.reader.read(_noting_types(frames.stream.coded_blocks(), kinds)):
         found, known, _ = solver.solve(cells, sigma)
         for half in (0, 1):
             channel = slice(2 * half, 2 * half + 2)
@@ -115,7 +115,7 @@ def _noise(frames: SensorFrames, solver: _Solver) -> float | None:
     """The likeliest noise (DN) of the first few predicted frames; None where there are none."""
     total = np.zeros(len(_SIGMAS))
     used = 0
-    for cells in solver.reader.read(frames.stream.blocks()):
+    for cells in solver.reader.read(frames.stream.coded_blocks()):
         if np.mean(cells.explained) < _LEAST_EXPLAINED:
             continue
         total += [solver.solve(cells, sigma)[2] for sigma in _SIGMAS]
