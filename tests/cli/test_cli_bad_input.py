@@ -450,3 +450,25 @@ def test_links_that_go_in_circles(vmf, tmp_path, monkeypatch, command, code):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "loop").symlink_to("loop")
     check_refused(vmf(*command), code)
+
+
+@pytest.mark.parametrize("name", ["caf\udce9.mkv", "line\nbreak\x1b[2J.mkv"], ids=["not UTF-8", "control characters"])
+@pytest.mark.parametrize("command", ["assess", "scan", "calibrate", "recover"])
+def test_a_name_that_no_case_file_can_hold_is_refused_before_anything_is_written(
+    vmf, tmp_path, monkeypatch, command, name
+):
+    clip = write_noise(tmp_path / "plain.mkv", 20).rename(tmp_path / name)
+    (tmp_path / "elsewhere").mkdir()
+    monkeypatch.chdir(tmp_path / "elsewhere")
+    answer = vmf(command, clip)
+    check_refused(answer, 20)
+    assert "work on a copy under a plain name" in answer.err
+    assert "\x1b" not in answer.err
+    assert list((tmp_path / "elsewhere").iterdir()) == []
+
+
+def test_a_name_in_another_script_or_with_signs_of_formulas_is_an_ordinary_one(vmf, tmp_path):
+    clip = write_noise(tmp_path / "Straße $a_{x^ 監視 <b>.mkv", 150)
+    answer = vmf("assess", clip, "--out", tmp_path / "assessment", "--json")
+    assert answer.code == 0, answer.err
+    assert answer.json["evidence"]["name"] == clip.name

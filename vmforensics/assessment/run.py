@@ -28,7 +28,7 @@ from vmforensics.recovery import guard
 from vmforensics.recovery.examination import Examination
 from vmforensics.recovery.inspect import InspectedStream
 from vmforensics.recovery.journey import saying_where, setting
-from vmforensics.recovery.opening import clock_on_record, open_watched
+from vmforensics.recovery.opening import clock_on_record, exhibit_at, open_watched
 from vmforensics.recovery.plan import describe_implementation, source_for
 from vmforensics.recovery.stretch import Stretch
 from vmforensics.recovery.summary import to_json
@@ -129,7 +129,7 @@ def assess_clip(
         What went wrong; a run that had begun leaves a ledger that says so. That a clip isn't suitable is no error.
     """
     registry, watcher, known = registry or Registry(), watcher or Unwatched(), known or Knowledge()
-    evidence = Evidence(Path(clip))
+    evidence = exhibit_at(clip)
     source = source_for(evidence.path, registry)
     if out is None:
         parent = Path("casefiles") / evidence.path.absolute().stem / "assessments"

@@ -36,7 +36,7 @@ from vmforensics.plugins import Registry
 from vmforensics.recovery import guard
 from vmforensics.recovery.examination import Examination
 from vmforensics.recovery.journey import saying_where, setting
-from vmforensics.recovery.opening import open_watched
+from vmforensics.recovery.opening import exhibit_at, open_watched
 from vmforensics.recovery.plan import describe_implementation, source_for
 from vmforensics.recovery.summary import describe_clock, to_json
 from vmforensics.recovery.watch import Unwatched, Watcher
@@ -111,7 +111,7 @@ def calibrate_clip(
         What went wrong; a run that had begun leaves a ledger that says so. That no row time can be told isn't an error.
     """
     registry, watcher = registry or Registry(), watcher or Unwatched()
-    evidence = Evidence(Path(clip))
+    evidence = exhibit_at(clip)
     source = source_for(evidence.path, registry)
     chosen = tuple(USUAL_METHODS if methods is None else methods)
     calibrators = [

@@ -38,7 +38,7 @@ from vmforensics.recovery.comparison import COMPARISON, compare
 from vmforensics.recovery.controlling import Controls, control, heeded
 from vmforensics.recovery.examination import Examination
 from vmforensics.recovery.inspect import InspectedStream
-from vmforensics.recovery.opening import clock_on_record, open_watched
+from vmforensics.recovery.opening import clock_on_record, exhibit_at, open_watched
 from vmforensics.recovery.picture import PICTURE_NAME, describe_picture, draw_picture
 from vmforensics.recovery.plan import Plan, plan_case
 from vmforensics.recovery.summary import describe_signal, notches, shutter_warnings, summarise, to_json
@@ -183,7 +183,7 @@ def recover_clip(
     VmforensicsError
         What went wrong; a run that had begun leaves a ledger that says so.
     """
-    clip = Path(clip)
+    clip = exhibit_at(clip).path
     case = case_for_clip(
         Path(os.path.realpath(clip)),  # Path.resolve() raises where links go in circles
         shutter=shutter,

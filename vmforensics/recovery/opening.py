@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
+from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from vmforensics.custody import Ledger, WatchedStream
+from vmforensics.case.fields import check_characters
+from vmforensics.custody import Ledger, WatchedStream, shown
 from vmforensics.data import Clock, Evidence, FrameStream
+from vmforensics.errors import CaseError
 from vmforensics.recovery import guard
 from vmforensics.recovery.stretch import Stretch
 from vmforensics.recovery.summary import describe_clock
@@ -19,6 +23,29 @@ from vmforensics.stages import FrameSource
 from vmforensics.timing import judge_clock
 
 _LEAST_FRAMES = 120  # of a stretch: two seconds of ordinary footage, however large its pictures
+
+
+def exhibit_at(path: str | Path) -> Evidence:
+    """The evidence at a path that case files, records and pictures can hold.
+
+    Parameters
+    ----------
+    path
+        A video file, or a folder of pictures.
+
+    Raises
+    ------
+    CaseError
+        Its name holds control characters, or isn't UTF-8.
+    """
+    try:
+        check_characters(os.path.realpath(path))
+    except ValueError as error:
+        raise CaseError(
+            f"{shown(str(path))}: a path that {error} can't be written into a case file",
+            hint="work on a copy under a plain name: its SHA-256 shows that it is the same",
+        ) from error
+    return Evidence(Path(path))
 
 
 def open_watched(
