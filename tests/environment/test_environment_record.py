@@ -16,7 +16,7 @@ from vmforensics.custody.git import git_state
 from vmforensics.custody.lock import requirements
 from vmforensics.hookspecs import hookimpl
 from vmforensics.plugins import Registry
-from vmforensics.recovery.journey import setting
+from vmforensics.recovery.record import setting
 
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(max_size=12),

@@ -1,5 +1,5 @@
 """The assessment of a clip: whether sound can be recovered from it, how faint, and where to look."""
 
-from vmforensics.assessment.run import Assessment, Knowledge, assess_clip
+from vmforensics.assessment.run import Knowledge, assess_clip
 
-__all__ = ["Assessment", "Knowledge", "assess_clip"]
+__all__ = ["Knowledge", "assess_clip"]

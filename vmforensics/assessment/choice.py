@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from vmforensics.assessment.run import Assessment
 from vmforensics.errors import TimingError, Unsuitable
+from vmforensics.recovery import Outcome
 
 _LEAST_GLOBAL_RATE = 100.0  # frames/s; slower footage is ordinary video, hardly ever from a global shutter
 _LEAST_AUDIBLE_RATE = 40.0  # frames/s; slower footage shows nothing above 20 Hz, where the usual high-pass begins
@@ -29,7 +29,7 @@ class Choice:
     reasons: tuple[str, ...]
 
 
-def choose(assessment: Assessment, clip: Path) -> Choice:
+def choose(assessment: Outcome, clip: Path) -> Choice:
     """Choose shutter, row time and region.
 
     Raises

@@ -18,7 +18,7 @@ from vmforensics.assessment.summary import suggested_case, summarise
 from vmforensics.assessment.texture import Texture
 from vmforensics.assessment.verdict import Judgement, Suitability, judge
 from vmforensics.case import USUAL_STAGES, ShutterKind, dump_case
-from vmforensics.custody import EvidenceDigest, Ledger, RunFolder, WatchedStream, array_digest, next_run_folder
+from vmforensics.custody import EvidenceDigest, Ledger, RunFolder, WatchedStream, array_digest
 from vmforensics.data import Clock, Evidence, FrameStream, Motion, Region, RowTime, SensorFrames, Shutter
 from vmforensics.errors import RegionError, TooFewFrames, Unsuitable
 from vmforensics.light import judge_exposure, judge_lamp
@@ -27,9 +27,10 @@ from vmforensics.readout import judge_readout
 from vmforensics.recovery import guard
 from vmforensics.recovery.examination import Examination
 from vmforensics.recovery.inspect import InspectedStream
-from vmforensics.recovery.journey import saying_where, setting
 from vmforensics.recovery.opening import clock_on_record, exhibit_at, open_watched
+from vmforensics.recovery.outcome import Outcome
 from vmforensics.recovery.plan import describe_implementation, source_for
+from vmforensics.recovery.record import folder_for, saying_where, setting
 from vmforensics.recovery.stretch import Stretch
 from vmforensics.recovery.summary import to_json
 from vmforensics.recovery.watch import Unwatched, Watcher
@@ -48,25 +49,6 @@ _HIGH_SPEED_CAMERAS = frozenset({"Phantom Cine", "Photron MRAW"})  # whose senso
 
 _CALIBRATORS = ("telemetry", "mains-flicker")
 _READOUT = 0.9  # share of a frame's time that a readout is taken to last where it isn't known; only noise rests on it
-
-
-@dataclass(frozen=True, slots=True)
-class Assessment:
-    """A finished assessment.
-
-    Parameters
-    ----------
-    folder : Path
-        Its run folder.
-    result : dict
-        What its assessment.json says.
-    head : str
-        SHA-256 of the ledger's last line, to be kept elsewhere.
-    """
-
-    folder: Path
-    result: dict[str, Any]
-    head: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,7 +84,7 @@ def assess_clip(
     count: int = 5,
     registry: Registry | None = None,
     watcher: Watcher | None = None,
-) -> Assessment:
+) -> Outcome:
     """Say whether sound can be recovered from a clip, how faint, and where in the picture to look.
 
     The first seconds are read, the detail of the picture and its noise are measured tile by tile, and the usual motion
@@ -131,12 +113,7 @@ def assess_clip(
     registry, watcher, known = registry or Registry(), watcher or Unwatched(), known or Knowledge()
     evidence = exhibit_at(clip)
     source = source_for(evidence.path, registry)
-    if out is None:
-        parent = Path("casefiles") / evidence.path.absolute().stem / "assessments"
-        path = next_run_folder(parent, evidence=[evidence.path])
-    else:
-        path = Path(out)
-    folder = RunFolder.create(path, evidence=[evidence.path])
+    folder = folder_for(evidence, out, "assessments")
     region = known.region
     asked = {
         "shutter": known.shutter,
@@ -156,7 +133,7 @@ def assess_clip(
         methods = run.measure(stream, clock, row_time, moving=texture.moved)
         examination.after(before)
         result = run.publish(before, stream, clock, texture, row_time, methods, count)
-    return Assessment(path, result, ledger.head)
+    return Outcome(folder.path, result, ledger.head)
 
 
 class _Run:
@@ -377,4 +354,4 @@ def _together(pace: float, uncertainty: float) -> bool:
     return abs(pace) < 4 * uncertainty and uncertainty < 0.1
 
 
-__all__ = ["Assessment", "Judgement", "Knowledge", "Suitability", "assess_clip"]
+__all__ = ["Judgement", "Knowledge", "Suitability", "assess_clip"]

@@ -18,7 +18,7 @@ from vmforensics.evaluation import Recording, align, read_recovered, read_refere
 from vmforensics.plugins import Registry
 from vmforensics.recovery import COMPARISON, Outcome, Plan, Watcher, plan_case
 from vmforensics.recovery.comparison import compare
-from vmforensics.recovery.journey import setting
+from vmforensics.recovery.record import setting
 from vmforensics.recovery.watch import Unwatched
 
 SCORES = ("si_sdr", "segmental_snr", "stoi", "coherence")

@@ -18,7 +18,7 @@ from vmforensics.case import Case, parse_case
 from vmforensics.errors import NotEnoughMemory, OutputError, VmforensicsError
 from vmforensics.plugins import Registry
 from vmforensics.recovery import Outcome, Watcher, plan_case
-from vmforensics.recovery.journey import carry_out
+from vmforensics.recovery.run import carry_out
 from vmforensics.recovery.watch import Unwatched
 
 _SHARE = 0.8  # of the free memory that runs may take together

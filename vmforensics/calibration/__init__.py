@@ -1,5 +1,5 @@
 """Finding a rolling shutter's row time: the handling, under a ledger; the methods are plugins."""
 
-from vmforensics.calibration.run import USUAL_METHODS, Calibration, calibrate_clip
+from vmforensics.calibration.run import USUAL_METHODS, calibrate_clip
 
-__all__ = ["USUAL_METHODS", "Calibration", "calibrate_clip"]
+__all__ = ["USUAL_METHODS", "calibrate_clip"]

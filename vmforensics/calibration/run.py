@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from types import MappingProxyType
@@ -18,7 +17,6 @@ from vmforensics.custody import (
     RunFolder,
     WatchedStream,
     array_digest,
-    next_run_folder,
 )
 from vmforensics.data import (
     Clock,
@@ -35,9 +33,10 @@ from vmforensics.errors import TimingError
 from vmforensics.plugins import Registry
 from vmforensics.recovery import guard
 from vmforensics.recovery.examination import Examination
-from vmforensics.recovery.journey import saying_where, setting
 from vmforensics.recovery.opening import exhibit_at, open_watched
+from vmforensics.recovery.outcome import Outcome
 from vmforensics.recovery.plan import describe_implementation, source_for
+from vmforensics.recovery.record import folder_for, saying_where, setting
 from vmforensics.recovery.summary import describe_clock, to_json
 from vmforensics.recovery.watch import Unwatched, Watcher
 from vmforensics.stages import FrameSource, RowTimeCalibrator
@@ -51,25 +50,6 @@ _GOOD_ENOUGH = 0.003
 """Relative uncertainty of a row time beyond which the usual methods don't go on to the costly ones."""
 
 
-@dataclass(frozen=True, slots=True)
-class Calibration:
-    """A finished calibration.
-
-    Parameters
-    ----------
-    folder : Path
-        Its run folder.
-    result : dict
-        What its calibration.json says.
-    head : str
-        SHA-256 of the ledger's last line, to be kept elsewhere.
-    """
-
-    folder: Path
-    result: dict[str, Any]
-    head: str
-
-
 def calibrate_clip(
     clip: str | Path,
     out: str | Path | None = None,
@@ -81,7 +61,7 @@ def calibrate_clip(
     region: Region | None = None,
     registry: Registry | None = None,
     watcher: Watcher | None = None,
-) -> Calibration:
+) -> Outcome:
     """Find the row time of the camera that took a clip or a picture.
 
     Parameters
@@ -118,12 +98,7 @@ def calibrate_clip(
         cast(RowTimeCalibrator, registry.create("row_time_calibrator", name, dict(params.get(name, {}))))
         for name in dict.fromkeys(chosen)
     ]
-    if out is None:
-        parent = Path("casefiles") / evidence.path.absolute().stem / "calibrations"
-        path = next_run_folder(parent, evidence=[evidence.path])
-    else:
-        path = Path(out)
-    folder = RunFolder.create(path, evidence=[evidence.path])
+    folder = folder_for(evidence, out, "calibrations")
     asked = {"methods": list(chosen), "readout_direction": readout_direction.value, "capture_fps": capture_fps}
     with folder.record(calibration=asked, **setting(registry)) as ledger, saying_where(ledger):
         run = _Run(evidence, folder, ledger, watcher, registry)
@@ -134,7 +109,7 @@ def calibrate_clip(
         found = run.calibrate(calibrators, frames, skip_costly=methods is None)
         examination.after(before)
         result = run.publish(before, frames, found)
-    return Calibration(path, result, ledger.head)
+    return Outcome(folder.path, result, ledger.head)
 
 
 class _Run:

@@ -15,7 +15,7 @@ from vmforensics.case.model import (
 )
 from vmforensics.case.reader import CaseFile, build_case, dotted, parse_case, read_case
 from vmforensics.case.schema import dumps_schema, json_schema
-from vmforensics.case.template import CASE_FILE, case_for_clip, new_case
+from vmforensics.case.template import CASE_FILE, CameraSettings, case_for_clip, new_case
 from vmforensics.case.writer import dump_case
 
 __all__ = [
@@ -23,6 +23,7 @@ __all__ = [
     "CASE_FILE",
     "USUAL_STAGES",
     "Camera",
+    "CameraSettings",
     "Case",
     "CaseFile",
     "Exhibit",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
+from typing import TypedDict, Unpack
 
 from vmforensics.case.model import VERSION, Case
 from vmforensics.case.reader import build_case
@@ -140,23 +141,32 @@ def new_case(folder: Path) -> list[Path]:
     return made
 
 
+class CameraSettings(TypedDict, total=False):
+    """What may be known of the camera beside its shutter, as in a case file; None is as good as nothing.
+
+    Durations are numbers (s) or text with a unit ("19us"), rates likewise (Hz).
+    """
+
+    row_time: float | str | None
+    readout: float | str | None
+    line_time: float | str | None
+    row_time_uncertainty: float | str | None
+    row_time_source: str
+    exposure: float | str | None
+    readout_direction: str | None
+    sensor_rows_per_row: float | None
+    rows_at_once: int | None
+    first_sensor_row: int | None
+    capture_fps: float | str | None
+
+
 def case_for_clip(
     clip: Path,
     *,
     shutter: str,
-    row_time: float | str | None = None,
-    readout: float | str | None = None,
-    line_time: float | str | None = None,
-    row_time_uncertainty: float | str | None = None,
-    row_time_source: str = "",
-    exposure: float | str | None = None,
-    readout_direction: str | None = None,
-    sensor_rows_per_row: float | None = None,
-    rows_at_once: int | None = None,
-    first_sensor_row: int | None = None,
-    capture_fps: float | str | None = None,
     region: tuple[int, int, int, int] | None = None,
     folder: Path | None = None,
+    **camera: Unpack[CameraSettings],
 ) -> Case:
     """Make the case that recovers one clip in the usual way.
 
@@ -166,21 +176,13 @@ def case_for_clip(
         The evidence.
     shutter
         "rolling" or "global".
-    row_time, readout, line_time, row_time_uncertainty, exposure : s
-        Durations as numbers or as text with a unit ("19us").
-    row_time_source
-        Who says so.
-    readout_direction
-        "top-to-bottom" if None.
-    sensor_rows_per_row, rows_at_once, first_sensor_row
-        1, 1 and 0 if None.
-    capture_fps : Hz
-        Frame rate at which the clip was taken, where the container's isn't true.
     region : px
         x, y, width, height; the whole frame if None.
     folder
         Where the case file is to lie: the clip's path is then written relative to it, so that both can be moved
         together. As given if None.
+    **camera
+        What else is known of the camera.
 
     Raises
     ------
@@ -191,25 +193,11 @@ def case_for_clip(
     path = clip
     if folder is not None:  # without symbolic links, for they and ".." don't go together; the clip keeps its name
         path = Path(os.path.relpath(clip.parent.resolve() / clip.name, Path(folder).resolve()))
-    camera = {
-        "shutter": shutter,
-        "row_time": row_time,
-        "readout": readout,
-        "line_time": line_time,
-        "row_time_uncertainty": row_time_uncertainty,
-        "row_time_source": row_time_source,
-        "exposure": exposure,
-        "readout_direction": readout_direction,
-        "sensor_rows_per_row": sensor_rows_per_row,
-        "rows_at_once": rows_at_once,
-        "first_sensor_row": first_sensor_row,
-        "capture_fps": capture_fps,
-    }
     content: dict[str, object] = {
         "version": VERSION,
         "case": {"id": clip.absolute().stem},
         "evidence": [{"path": path.as_posix()}],
-        "camera": {key: value for key, value in camera.items() if value is not None},
+        "camera": {"shutter": shutter, **{key: value for key, value in camera.items() if value is not None}},
     }
     if region is not None:
         content["region"] = list(region)

@@ -13,7 +13,8 @@ from vmforensics.cli.recover import OutOption, region_of
 from vmforensics.errors import ParameterError
 
 if TYPE_CHECKING:
-    from vmforensics.assessment import Assessment, Knowledge
+    from vmforensics.assessment import Knowledge
+    from vmforensics.recovery import Outcome
 
 CaptureOption = Annotated[
     str | None, typer.Option(help="Frames per second as filmed; high-speed files claim 30.", metavar="HZ")
@@ -146,7 +147,7 @@ def knowledge(
     )
 
 
-def report_assessment(outcome: Assessment) -> None:
+def report_assessment(outcome: Outcome) -> None:
     """Tell the verdict, the reasons, and what the picture would show."""
     result = outcome.result
     typer.echo(f"{'verdict:':<13}{result['verdict'].upper()}")
@@ -232,7 +233,7 @@ def _tell(lines: list[tuple[str, Any]]) -> None:
             typer.echo(_INDENT + line)
 
 
-def _assessed(clip: Any, out: Any, known: Knowledge, count: int, registry: Any, *, quiet: bool) -> Assessment:
+def _assessed(clip: Any, out: Any, known: Knowledge, count: int, registry: Any, *, quiet: bool) -> Outcome:
     from vmforensics.assessment import assess_clip
 
     with Console(quiet=quiet) as console:

@@ -89,7 +89,7 @@ def _setting(run_dir: Path | None) -> dict[str, Any]:
     from vmforensics.custody import LEDGER_NAME, read_ledger
     from vmforensics.errors import CustodyError
     from vmforensics.plugins import Registry
-    from vmforensics.recovery.journey import setting
+    from vmforensics.recovery.record import setting
 
     if run_dir is None:
         return setting(Registry())

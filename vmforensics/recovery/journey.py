@@ -3,46 +3,37 @@
 from __future__ import annotations
 
 import json
-import os
 import shutil
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol, cast
+from typing import Any, cast
 
 import numpy as np
 
-from vmforensics.case import CaseFile, ShutterKind, case_for_clip, dump_case, parse_case, read_case
-from vmforensics.casefolder import recording_runs
+from vmforensics.case import ShutterKind
 from vmforensics.custody import (
     EvidenceDigest,
     Ledger,
     RunFolder,
     WatchedStream,
     array_digest,
-    environment,
-    next_run_folder,
     shown,
-    source_digest,
 )
 from vmforensics.data import Clock, Detection, FrameStream, Motion, Recovery, Region, SensorFrames, Signal, Verdict
 from vmforensics.detection import detect
 from vmforensics.display import describe_turn, region_hint
 from vmforensics.errors import OutputError, RegionError, TimingError, Unsuitable
 from vmforensics.light import Light, judge_exposure, judge_lamp, lamp_lines
-from vmforensics.plugins import Registry
 from vmforensics.readout import Readout, ReadoutVerdict, judge_readout
 from vmforensics.recovery import guard
-from vmforensics.recovery.comparison import COMPARISON, compare
 from vmforensics.recovery.controlling import Controls, control, heeded
-from vmforensics.recovery.examination import Examination
 from vmforensics.recovery.inspect import InspectedStream
-from vmforensics.recovery.opening import clock_on_record, exhibit_at, open_watched
+from vmforensics.recovery.opening import clock_on_record, open_watched
 from vmforensics.recovery.picture import PICTURE_NAME, describe_picture, draw_picture
-from vmforensics.recovery.plan import Plan, plan_case
+from vmforensics.recovery.plan import Plan
 from vmforensics.recovery.summary import describe_signal, notches, shutter_warnings, summarise, to_json
-from vmforensics.recovery.watch import Unwatched, Watcher
+from vmforensics.recovery.watch import Watcher
 from vmforensics.repeats import find_repeats, without_repeats
 from vmforensics.report import render_report
 from vmforensics.shots import cuts_of, longest_shot
@@ -52,214 +43,6 @@ from vmforensics.vibration import vibrations
 _MOST_EARLIER = 1000  # runs whose evidence is looked at
 _LARGEST_READOUT = 1.02
 """Readout, as a share of the frame's time, above which row time and frame rate contradict each other."""
-
-
-@dataclass(frozen=True, slots=True)
-class Outcome:
-    """A finished run.
-
-    Parameters
-    ----------
-    folder : Path
-        The run folder.
-    result : dict
-        What its result.json says.
-    head : str
-        SHA-256 of the ledger's last line, to be kept elsewhere.
-    """
-
-    folder: Path
-    result: dict[str, Any]
-    head: str
-
-
-class Assessed(Protocol):
-    """A finished assessment, as `vmforensics.assessment.Assessment` is one."""
-
-    @property
-    def folder(self) -> Path:
-        """Its run folder, with assessment.png."""
-
-    @property
-    def result(self) -> dict[str, Any]:
-        """What its assessment.json says."""
-
-    @property
-    def head(self) -> str:
-        """SHA-256 of its ledger's last line."""
-
-
-def run_case(
-    case: CaseFile | str | Path,
-    out: str | Path | None = None,
-    *,
-    registry: Registry | None = None,
-    watcher: Watcher | None = None,
-) -> list[Outcome]:
-    """Carry out every run of a case; several are compared in the end, in the folder `_comparison` beside theirs.
-
-    Parameters
-    ----------
-    case
-        A case file, read or to be read.
-    out
-        Where to: the run folder if the case has one run, else the folder that gets one sub-folder a run. By default
-        the next number under `runs/` beside the case file.
-    registry
-        The stages to choose from; those installed if None.
-    watcher
-        Told of the progress.
-
-    Raises
-    ------
-    VmforensicsError
-        What went wrong; a run that had begun leaves a ledger that says so.
-    """
-    case_file = case if isinstance(case, CaseFile) else read_case(Path(case))
-    registry, watcher = registry or Registry(), watcher or Unwatched()
-    plans = plan_case(case_file, registry)
-    evidence = [plan.evidence.path for plan in plans]
-    with recording_runs(case_file.path.parent, actor=case_file.case.case.examiner):
-        base = Path(out) if out is not None else next_run_folder(case_file.path.parent / "runs", evidence=evidence)
-        if len(plans) == 1:
-            return [carry_out(plans[0], base, watcher, registry)]
-        if out is not None:
-            RunFolder.create(base, evidence=evidence)
-        outcomes = [carry_out(plan, base / plan.name, watcher, registry) for plan in plans]
-        compare(
-            [(outcome.folder, outcome.result, outcome.head) for outcome in outcomes],
-            base / COMPARISON,
-            evidence=evidence,
-            watcher=watcher,
-            case=plans[0].case.case.model_dump(mode="json"),
-            **setting(registry),
-        )
-        return outcomes
-
-
-def recover_clip(
-    clip: str | Path,
-    out: str | Path | None = None,
-    *,
-    shutter: str,
-    row_time: float | str | None = None,
-    readout: float | str | None = None,
-    line_time: float | str | None = None,
-    row_time_uncertainty: float | str | None = None,
-    row_time_source: str = "",
-    exposure: float | str | None = None,
-    readout_direction: str | None = None,
-    sensor_rows_per_row: float | None = None,
-    rows_at_once: int | None = None,
-    first_sensor_row: int | None = None,
-    capture_fps: float | str | None = None,
-    region: tuple[int, int, int, int] | None = None,
-    assessment: Assessed | None = None,
-    registry: Registry | None = None,
-    watcher: Watcher | None = None,
-) -> Outcome:
-    """Recover one clip in the usual way, through a case written for it.
-
-    Parameters
-    ----------
-    clip
-        A video file, or a folder of pictures.
-    out
-        The run folder; by default the next number under `casefiles/CLIP/runs/` in the working folder.
-    shutter
-        "global" or "rolling".
-    row_time, readout, line_time, row_time_uncertainty, row_time_source, exposure, readout_direction,
-    sensor_rows_per_row, rows_at_once, first_sensor_row, capture_fps, region
-        As in a case file; a rolling shutter needs one of the first three.
-    assessment
-        What the settings were chosen by; it becomes part of the result.
-    registry
-        The stages to choose from; those installed if None.
-    watcher
-        Told of the progress.
-
-    Raises
-    ------
-    VmforensicsError
-        What went wrong; a run that had begun leaves a ledger that says so.
-    """
-    clip = exhibit_at(clip).path
-    case = case_for_clip(
-        Path(os.path.realpath(clip)),  # Path.resolve() raises where links go in circles
-        shutter=shutter,
-        row_time=row_time,
-        readout=readout,
-        line_time=line_time,
-        row_time_uncertainty=row_time_uncertainty,
-        row_time_source=row_time_source,
-        exposure=exposure,
-        readout_direction=readout_direction,
-        sensor_rows_per_row=sensor_rows_per_row,
-        rows_at_once=rows_at_once,
-        first_sensor_row=first_sensor_row,
-        capture_fps=capture_fps,
-        region=region,
-    )
-    case_file = parse_case(dump_case(case, leave_out_defaults=True))
-    registry = registry or Registry()
-    plan = plan_case(case_file, registry)[0]
-    if out is not None:
-        return carry_out(plan, Path(out), watcher or Unwatched(), registry, assessment=assessment)
-    folder = Path("casefiles") / clip.absolute().stem
-    with recording_runs(folder, actor=plan.case.case.examiner):
-        base = next_run_folder(folder / "runs", evidence=[plan.evidence.path])
-        return carry_out(plan, base, watcher or Unwatched(), registry, assessment=assessment)
-
-
-def carry_out(
-    plan: Plan,
-    path: Path,
-    watcher: Watcher,
-    registry: Registry,
-    *,
-    assessment: Assessed | None = None,
-    **said: object,
-) -> Outcome:
-    """Carry out one run into a new folder, `said` going into its ledger's first entry; see `run_case`."""
-    folder = RunFolder.create(path, evidence=[plan.evidence.path])
-    if assessment is not None:
-        said["assessed"] = {"verdict": assessment.result["verdict"], "ledger_head_sha256": assessment.head}
-    identity = plan.case.case.model_dump(mode="json")
-    with folder.record(case=identity, run=plan.name, **setting(registry), **said) as ledger, saying_where(ledger):
-        journey = _Journey(plan, folder, ledger, watcher)
-        ledger.published(folder.write("case.yaml", plan.case_text))
-        ledger.published(folder.write("case.resolved.yaml", dump_case(plan.case).encode()))
-        if assessment is not None:
-            journey.assessed = assessment.result
-            picture = (assessment.folder / "assessment.png").read_bytes()
-            ledger.published(folder.write("assessment.png", picture))
-        examination = Examination(plan.evidence, ledger, watcher)
-        before = examination.before(plan.expected_sha256)
-        journey.compare_with_earlier_runs(before)
-        stream, clock = journey.open()
-        frames = journey.expose(stream, clock)
-        motion = journey.examine_motion(frames, journey.estimate(frames))
-        signal = journey.combine(motion)
-        raw = motion.onto_grid(signal.axis, start=signal.start, rate=signal.rate, size=len(signal.samples))
-        guard.seal(raw)
-        recovered = journey.denoise(signal)
-        recovery = journey.judge(frames, stream, motion, signal, raw, recovered)
-        with folder.staging() as staging:
-            exported = journey.export(recovery, staging)
-            examination.after(before)
-            ledger.published(folder.publish(exported))
-        result = journey.summarise(before, stream, clock, frames, recovery)
-    return Outcome(path, result, ledger.head)
-
-
-@contextmanager
-def saying_where(ledger: Ledger) -> Iterator[None]:
-    """Add to an error where the record lies that tells how far the run came."""
-    try:
-        yield
-    except BaseException as error:
-        error.add_note(f"what was done up to here is on record in {ledger.path}")
-        raise
 
 
 _COPIED = 0.02
@@ -296,31 +79,7 @@ def _plain_halves(motion: Motion, signal: Signal) -> tuple[Signal, Signal] | Non
     return first, second
 
 
-def setting(registry: Registry) -> dict[str, Any]:
-    """What the run's first ledger entry says of programs and plugins."""
-    return {
-        "environment": environment({"libraries": registry.libraries()}),
-        "plugins": [
-            {
-                "name": p.plugin,
-                "distribution": p.distribution,
-                "version": p.version,
-                "editable": p.editable,
-                "origin": p.origin.value,
-                "api": p.api,
-                "source_sha256": source_digest(p.source) if p.source else None,
-            }
-            for p in registry.providers
-        ],
-        "plugins_not_loaded": [
-            {"name": b.plugin, "distribution": b.distribution, "version": b.version, "reason": b.reason}
-            for b in registry.broken
-        ],
-        "plugins_left_out": [{"name": name, "reason": reason} for name, reason in sorted(registry.left_out.items())],
-    }
-
-
-class _Journey:
+class Journey:
     """The steps of one run, each bracketed in the ledger."""
 
     def __init__(self, plan: Plan, folder: RunFolder, ledger: Ledger, watcher: Watcher) -> None:
@@ -717,6 +476,3 @@ class _Journey:
             self._warnings.append(text)
             self._ledger.append("warning", text=text)
             self._watcher.say(f"warning: {text}")
-
-
-__all__: Sequence[str] = ("Outcome", "carry_out", "recover_clip", "run_case")

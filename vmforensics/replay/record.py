@@ -12,28 +12,9 @@ from vmforensics.casefolder.json_files import read_json
 from vmforensics.custody import LEDGER_NAME, Entry, RunStatus, read_ledger, verify
 from vmforensics.errors import CaseError, CustodyError, EvidenceMissing, VerificationFailed
 from vmforensics.plugins import Registry
-from vmforensics.recovery import Plan, plan_case
+from vmforensics.recovery import Outcome, Plan, plan_case
 
 _RESOLVED, _AS_GIVEN = "case.resolved.yaml", "case.yaml"
-
-
-@dataclass(frozen=True, slots=True)
-class RecordedAssessment:
-    """The assessment that a run was preceded by: an input of the run, and so taken from its record.
-
-    Parameters
-    ----------
-    folder : Path
-        The run folder, which holds its picture.
-    result : dict
-        What it found.
-    head : str
-        SHA-256 of its own ledger's last line.
-    """
-
-    folder: Path
-    result: dict[str, Any]
-    head: str
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -84,7 +65,7 @@ class RunRecord:
         return [each for each in found if isinstance(each, dict)]
 
     @property
-    def assessment(self) -> RecordedAssessment | None:
+    def assessment(self) -> Outcome | None:
         """The assessment that the run was preceded by; None for a run whose method was stated.
 
         Raises
@@ -99,7 +80,7 @@ class RunRecord:
         found = result.get("assessment") if isinstance(result, dict) else None
         if not isinstance(found, dict) or "verdict" not in found or "assessment.png" not in self.products:
             raise CustodyError(f"{self.folder}: its record speaks of an assessment that it doesn't hold")
-        return RecordedAssessment(self.folder, found, str(told.get("ledger_head_sha256")))
+        return Outcome(self.folder, found, str(told.get("ledger_head_sha256")))
 
     def plan(self, registry: Registry, run: Run | None = None, case_text: bytes | None = None) -> Plan:
         """Make the run ready to be carried out again, on the evidence where it lies now.

@@ -14,7 +14,7 @@ from vmforensics.custody import LEDGER_NAME, Entry, read_ledger
 from vmforensics.errors import VmforensicsError
 from vmforensics.plugins import Registry
 from vmforensics.recovery import Watcher
-from vmforensics.recovery.journey import carry_out
+from vmforensics.recovery.run import carry_out
 from vmforensics.recovery.watch import Unwatched
 from vmforensics.replay.artefacts import Artefact, Likeness, compare_artefacts
 from vmforensics.replay.differences import Difference, differences

@@ -16,7 +16,7 @@ from vmforensics.custody import next_run_folder
 from vmforensics.errors import CaseError
 from vmforensics.plugins import Registry
 from vmforensics.recovery import Outcome, Watcher
-from vmforensics.recovery.journey import carry_out
+from vmforensics.recovery.run import carry_out
 from vmforensics.recovery.watch import Unwatched
 from vmforensics.replay.record import RunRecord, read_record
 from vmforensics.stages import STAGES
