@@ -1,7 +1,8 @@
 """How often a soundless clip is said to hold a signal: `make silence`. Not a test, for it takes a quarter of an hour.
 
-Random soundless clips of both shutters, with noise, drift, hand-held cameras, flickering light and the codecs that
-footage comes in, go through the usual estimator, combiner and detector. A clip that is refused isn't an alarm.
+Random soundless clips of both shutters, with noise, drift, hand-held cameras that also turn, light that flickers
+everywhere or on a part of the picture, things that pass in front, and the codecs that footage comes in, go through the
+usual estimator, combiner and detector. A clip that is refused isn't an alarm.
 """
 
 from __future__ import annotations
@@ -10,11 +11,12 @@ import argparse
 import json
 import tempfile
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from partly_lit import PartlyLitCamera, Screen
 from rich.console import Console
 from rich.progress import track
 from scipy.stats import beta
@@ -28,7 +30,7 @@ from vmforensics.plugins import Registry
 from vmforensics.recovery.controlling import control, heeded
 from vmforensics.recovery.inspect import InspectedStream
 from vmforensics.recovery.journey import key_interval, lines_of_lamps
-from vmforensics.testing import PHOTOGRAPHS, SCENES, Camera, Flicker, simulate, write_clip
+from vmforensics.testing import PHOTOGRAPHS, SCENES, Camera, Flicker, Occluder, simulate, write_clip
 from vmforensics.testing.sound import silence
 from vmforensics.timing import judge_clock
 
@@ -40,6 +42,8 @@ _CODECS = (
     ("libx264", tuple({"quality": q, **b} for q in (10, 14, 18, 20, 23) for b in ({}, {"b_frames": 0}, {"gop": 12}))),
     ("libx265", ({"quality": 12}, {"quality": 18}, {"quality": 23})),
 )
+
+_PARTLY_LIT = 0.15  # of the clips
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +86,19 @@ class Soundless:
             befalls["flicker"] = Flicker(frequency=flicker, depth=float(generator.choice([0.01, 0.05, 0.2])))
         name, choices = _CODECS[generator.choice(len(_CODECS), p=[0.25, 0.2, 0.4, 0.15])]
         scenes = (*SCENES, *PHOTOGRAPHS)
-        return cls(camera, str(generator.choice(scenes)), befalls, name, choices[generator.integers(len(choices))])
+        scene, encoding = str(generator.choice(scenes)), choices[generator.integers(len(choices))]
+        # drawn last, so that the clips of a seed are otherwise what they were
+        if "handheld" in befalls and generator.random() < 0.5:
+            befalls["roll"] = float(generator.choice([0.1, 0.5, 2.0]))
+        if generator.random() < 0.15:
+            begin = float(generator.uniform(0, 0.5)) * camera.duration
+            size = generator.uniform(0.1, 0.6, 2) * (camera.width, camera.height)
+            befalls["occluder"] = Occluder(*size.tolist(), begin, begin + 0.5 * camera.duration)
+        if generator.random() < _PARTLY_LIT:
+            camera = _partly_lit(camera, generator)
+            frequency, depth = float(generator.choice([47.3, 83.1, 100, 120])), float(generator.choice([0.05, 0.2]))
+            befalls["flicker"] = (Flicker, Screen)[generator.integers(2)](frequency=frequency, depth=depth)
+        return cls(camera, scene, befalls, name, encoding)
 
     def verdict(self, registry: Registry, path: Path, seed: int) -> tuple[str, float | None]:
         """Simulate, encode and examine it."""
@@ -120,6 +136,14 @@ class Soundless:
             lamp_lines=lines,
         )
         return heeded(found, controls).verdict.value, found.p_value
+
+
+def _partly_lit(camera: Camera, generator: np.random.Generator) -> PartlyLitCamera:
+    """The same camera with a lamp or a screen somewhere."""
+    same = {field.name: getattr(camera, field.name) for field in fields(camera)}
+    across, down, wide, high = (*generator.uniform(0.2, 0.8, 2), *generator.uniform(0.1, 0.3, 2))
+    place = {"centre": (float(across), float(down)), "radius": (float(wide), float(high))}
+    return PartlyLitCamera(**same, **place, screen=bool(generator.random() < 0.5))
 
 
 def main() -> None:

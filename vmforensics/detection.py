@@ -224,11 +224,23 @@ def compared(motion: Motion, signal: Signal) -> tuple[Signal, Signal] | None:
 
 
 def agreement(
-    first: NDArray[np.float64], second: NDArray[np.float64], seen: NDArray[np.bool_], rate: float
+    first: NDArray[np.float64], second: NDArray[np.float64], seen: NDArray[np.bool_], rate: float, *, fresh: float = 1.0
 ) -> float | None:
-    """The p-value of the plain test on two halves, in standard uncertainties; None of too short a clip."""
-    findings = list(_tests(first, second, seen, rate, 1.0))
+    """The p-value of the test on two halves, in standard uncertainties; None of too short a clip.
+
+    `fresh` is the share of the data that is no repetition (`fresh_share`).
+    """
+    findings = list(_tests(first, second, seen, rate, fresh))
     return min(1.0, min(f.p_value for f in findings) * _AXES * len(findings)) if findings else None
+
+
+def fresh_share(motion: Motion, axis: tuple[float, float]) -> float:
+    """Share of an inter-coded clip's frames that are independent of one another, as the test counts them.
+
+    Take the sway out first (`Motion.steadied`).
+    """
+    steady = _without_standing_patterns(motion)
+    return _fresh_share(steady.half(0), steady.half(1), axis)
 
 
 def _centred(signal: Signal, seen: NDArray[np.bool_]) -> NDArray[np.float64]:

@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Generator, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from vmforensics.data import FrameBlock, SensorFrames
 
 _BLOCK_PIXELS = 2**24
 _MOST = 128  # frames
+_AHEAD = 3  # blocks; as long as the reader makes the still picture, the decoder has something to do
 
 
 def decoded_ahead(frames: SensorFrames) -> Iterator[FrameBlock]:
-    """One pass over the frames, each block decoded by a second thread while its reader has the one before.
+    """One pass over the frames, decoded by a second thread a few blocks ahead of their reader.
 
     Decoders and matrix products let go of the interpreter, so that both run at once. How many frames a block has
     depends on their size alone, not on the source, and its memory isn't used again.
@@ -22,33 +26,36 @@ def decoded_ahead(frames: SensorFrames) -> Iterator[FrameBlock]:
     size = max(1, min(_MOST, _BLOCK_PIXELS // (frames.rows * frames.cols)))
     blocks = _cut(frames.blocks(), size)
     with ThreadPoolExecutor(max_workers=1, thread_name_prefix="decode-ahead") as worker:
+        pending = deque(worker.submit(next, blocks, None) for _ in range(_AHEAD))
         try:
-            pending = worker.submit(next, blocks, None)
-            while (block := pending.result()) is not None:
-                pending = worker.submit(next, blocks, None)
+            while (block := pending.popleft().result()) is not None:
+                pending.append(worker.submit(next, blocks, None))
                 yield block
         finally:
+            for unwanted in pending:
+                unwanted.cancel()
             worker.submit(blocks.close).result()  # in the thread that it was read in
 
 
 def _cut(blocks: Iterator[FrameBlock], size: int) -> Generator[FrameBlock, None, None]:
-    """The same frames in blocks of a given size, the last one smaller."""
-    index, luma, fill = np.empty(size, np.int64), None, 0
+    """The same frames in blocks of a given size, the last one smaller; what comes in one piece isn't copied."""
+    pieces: list[FrameBlock] = []
+    missing = size
     for block in blocks:
         start = 0
         while start < len(block.index):
-            if luma is None:
-                index, luma, fill = (
-                    np.empty(size, np.int64),
-                    np.empty((size, *block.luma.shape[1:]), block.luma.dtype),
-                    0,
-                )
-            take = min(size - fill, len(block.index) - start)
-            index[fill : fill + take] = block.index[start : start + take]
-            luma[fill : fill + take] = block.luma[start : start + take]
-            fill, start = fill + take, start + take
-            if fill == size:
-                yield FrameBlock(index, luma)
-                luma = None
-    if luma is not None:
-        yield FrameBlock(index[:fill], luma[:fill])
+            own = slice(start, start + missing)
+            pieces.append(FrameBlock(block.index[own], block.luma[own]))
+            start += missing
+            missing -= len(pieces[-1].index)
+            if not missing:
+                yield _joined(pieces)
+                pieces, missing = [], size
+    if pieces:
+        yield _joined(pieces)
+
+
+def _joined(pieces: list[FrameBlock]) -> FrameBlock:
+    luma: list[NDArray[Any]] = [piece.luma for piece in pieces]
+    whole = np.ascontiguousarray(luma[0]) if len(luma) == 1 else np.concatenate(luma)
+    return FrameBlock(np.concatenate([piece.index for piece in pieces]), whole)

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from vmforensics.data import Luma
 
-_AT_ONCE = 2**18  # pixels converted to floating point and multiplied at a time: they stay in the processor's cache
+_AT_ONCE = 2**16  # pixels converted to floating point and multiplied at a time: they stay in the processor's cache
 _FEW = 4  # functionals; BLAS multiplies by so few faster one by one
 
 
@@ -43,10 +43,12 @@ class Part:
         into : ndarray
         """
         own = luma[:, self.rows, self.cols]
-        step = max(1, _AT_ONCE // max(1, self.weights.shape[1]))
+        step = max(1, min(len(own), _AT_ONCE // max(1, self.weights.shape[1])))
+        converted = np.empty((step, self.weights.shape[1]), np.float32)
         for first in range(0, len(own), step):
-            some = own[first : first + step]
-            pixels = some.astype(np.float32, order="C").reshape(len(some), -1)
+            some = np.ascontiguousarray(own[first : first + step])  # short rows are converted slowly
+            pixels = converted[: len(some)]
+            np.copyto(pixels, some.reshape(pixels.shape))
             read = into[first : first + step, self.channels]
             if len(self.weights) > _FEW:
                 read += pixels @ self.weights.T
@@ -54,7 +56,7 @@ class Part:
             for number, weights in enumerate(self.weights):
                 read[:, number] += pixels @ weights
 
-    def on(self, picture: NDArray[np.float64]) -> NDArray[np.float64]:
+    def on(self, picture: NDArray[np.float64] | NDArray[np.float32]) -> NDArray[np.float64]:
         """What they read on one picture [shape=(channels,), float64]."""
         return np.asarray(self.weights @ picture[self.rows, self.cols].ravel())
 
@@ -98,7 +100,7 @@ class Functionals:
         """What they read on the still picture."""
         return self.on(self.picture)
 
-    def on(self, picture: NDArray[np.float64]) -> NDArray[np.float64]:
+    def on(self, picture: NDArray[np.float64] | NDArray[np.float32]) -> NDArray[np.float64]:
         """What each functional reads on one picture [shape=(rows, cols), float64, DN]."""
         read = np.zeros(self.count)
         for part in self.parts:

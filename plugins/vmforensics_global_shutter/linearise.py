@@ -54,6 +54,56 @@ class Linearisation:
         gain = response.T @ self.precision[np.ix_(own, own)]
         return np.asarray(np.linalg.pinv(gain @ response, rcond=1e-3, hermitian=True) @ gain)
 
+    def levers(self, view: View) -> NDArray[np.float64]:
+        """What each channel reads as the view turns about where its middle stands [shape=(channels,), px/radian].
+
+        0 for a channel that looks at no place of its own.
+        """
+        rows, cols = view.picture.shape
+        along = np.arange(cols) - (cols - 1) / 2 - view.place[0]
+        down = (np.arange(rows) - (rows - 1) / 2 - view.place[1])[:, None]
+        slopes = view.gradient.astype(np.float64)
+        read = self.functionals.on(down * slopes[0] - along * slopes[1])
+        return np.where([c.place is not None for c in self.channels], read, 0.0)
+
+    def centres(self, levers: NDArray[np.float64]) -> NDArray[np.float64]:
+        """The point whose motion each channel reads as the picture turns [shape=(channels, 2), px from its middle].
+
+        It isn't the middle of the channel's place: what has more detail counts more.
+        """
+        centres = np.zeros((len(self.channels), 2))
+        for place in {c.place for c in self.channels if c.place is not None}:
+            own = [i for i, c in enumerate(self.channels) if c.place == place]
+            turned = np.array([(c.response[1], -c.response[0]) for c in (self.channels[i] for i in own)])
+            centres[own] = np.linalg.lstsq(turned, levers[own], rcond=None)[0]
+        return centres
+
+    def rigid(self, own: Sequence[int], levers: NDArray[np.float64], sure: float) -> NDArray[np.float64]:
+        """What the readings of some channels contribute to their common displacement and turn.
+
+        Parameters
+        ----------
+        own : sequence of int
+            The channels.
+        levers : ndarray [shape=(channels,), float64, px/radian]
+            Of all channels.
+        sure : float, radians
+            Standard uncertainty up to which a turn is believed; else it is taken for 0.
+
+        Returns
+        -------
+        ndarray [shape=(3, channels), float64]
+        """
+        response = np.array([self.channels[i].response for i in own]).reshape(-1, 2)
+        known = self.precision[np.ix_(own, own)]
+        unit = max(float(np.abs(levers).max(initial=0.0)), 1.0)
+        design = np.column_stack([response, levers[list(own)] / unit])
+        gain = design.T @ known
+        inverse = np.linalg.pinv(gain @ design, rcond=1e-3, hermitian=True)
+        if not 0 < inverse[2, 2] < (sure * unit) ** 2:
+            return np.vstack([self.locator(own), np.zeros(len(own))])
+        return np.asarray(inverse @ gain / np.array([[1], [1], [unit]]))
+
     def certain_places(self, sigma: float) -> list[list[int]]:
         """The channels of each place (`Channel.place`) whose displacement is known to some px in both directions."""
         places: dict[Region, list[int]] = {}

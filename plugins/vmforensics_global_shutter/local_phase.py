@@ -45,13 +45,18 @@ _DRIFT = 0.5  # px of slow motion that local phase follows without loss
 _Real = TypeVar("_Real", np.float32, np.float64)
 
 
-class LocalPhaseParams(StageParams):
-    """Parameters of `local-phase`."""
+class PyramidParams(StageParams):
+    """Which bands the picture is split into."""
 
     scales: int | None = Field(
         default=None, ge=1, le=8, description="Scales of the pyramid, an octave apart; null: as many as fit, at most 4"
     )
     orientations: int = Field(default=2, ge=1, le=8, description="Orientations of the pyramid's bands")
+
+
+class LocalPhaseParams(PyramidParams):
+    """Parameters of `local-phase`."""
+
     stripe_width: Pixels = Field(
         default=48.0, ge=16, le=1024, description="Width of the stripes that make two independent halves, in px"
     )
@@ -103,7 +108,7 @@ class LocalPhase(MotionEstimator):
         return replace(motion, warnings=(*warnings, *motion.warnings))
 
 
-def pyramid_for(frames: SensorFrames, params: LocalPhaseParams) -> tuple[SteerablePyramid, list[str]]:
+def pyramid_for(frames: SensorFrames, params: PyramidParams) -> tuple[SteerablePyramid, list[str]]:
     """The pyramid for a clip, and what is to be said of it.
 
     Raises

@@ -27,7 +27,7 @@ class MeanIntensity(MotionEstimator):
 
     name: ClassVar[str] = "mean-intensity"
     summary: ClassVar[str] = "brightness of the picture, one sample a frame; a light signal, not sound"
-    reference: ClassVar[str] = "Garg, Hajj-Ahmad & Wu 2013, doi:10.1109/TIFS.2013.2272217 (mains in video)"
+    reference: ClassVar[str] = "Garg, Varna, Hajj-Ahmad & Wu 2013, doi:10.1109/TIFS.2013.2272217 (mains in video)"
     quantity: ClassVar[Quantity] = BRIGHTNESS
 
     def estimate(self, frames: SensorFrames) -> Motion:

@@ -12,8 +12,9 @@ J. Portilla, E. P. Simoncelli (2000), doi:10.1023/A:1026553619983.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from functools import cached_property
 from itertools import product
 
 import numpy as np
@@ -32,7 +33,7 @@ class Band:
     Parameters
     ----------
     scale : int
-        1 for the finest; its centre wavelength is 2^(scale + 1) px.
+        1 for the finest; its centre wavelength is 2^(scale + 1) px. 0 and one more than there are for the residuals.
     angle : float, rad
         Direction of the band's waves in the picture, from the x axis towards y (down).
     filter : ndarray [shape=(h, w), float32]
@@ -90,10 +91,21 @@ class SteerablePyramid:
         self.orientations = orientations
         self.bands = tuple(self._band(s, k) for s, k in product(range(1, scales + 1), range(orientations)))
 
+    @cached_property
+    def all_bands(self) -> tuple[Band, ...]:
+        """The bands, and both residuals dealt into bands by orientation: together they pass everything but the mean."""
+        others = product((0, self.scales + 1), range(self.orientations))
+        return (*self.bands, *(self._band(s, k) for s, k in others))
+
     def _band(self, scale: int, orientation: int) -> Band:
         rows, cols = (min(n, fft.next_fast_len(2 * math.ceil(n / 2**scale))) for n in self.shape)
         radius, angle = self._polar((rows, cols))
-        outer = _lowpass(radius * 2 ** (scale - 1)) * _highpass(radius * 2**scale)
+        outer = np.ones_like(radius)
+        if scale > 0:
+            outer *= _lowpass(radius * 2 ** (scale - 1))
+        if scale <= self.scales:
+            outer *= _highpass(radius * 2**scale)
+        outer[0, 0] = 0
         centre = math.pi * orientation / self.orientations
         transfer = outer * _lobe(angle - centre, self.orientations)
         return Band(scale, centre, transfer.astype(np.float32))
@@ -154,11 +166,23 @@ class SteerablePyramid:
         -------
         ndarray [shape=(rows, cols), complex64]
         """
-        cropped = fft.fft2(coefficients, workers=_WORKERS)
         spectrum = np.zeros(self.shape, np.complex64)
-        for fine, coarse in self._quadrants(band):
-            spectrum[fine] = cropped[coarse] * band.filter[coarse]
+        self._add_adjoint(coefficients, band, spectrum)
         return np.asarray(fft.ifft2(spectrum, workers=_WORKERS, overwrite_x=True), dtype=np.complex64)
+
+    def rebuilt(self, parts: Iterable[tuple[NDArray[np.complex64], Band]]) -> NDArray[np.float32]:
+        """The picture that the coefficients of some bands add up to [shape=(rows, cols), float32]."""
+        spectrum = np.zeros(self.shape, np.complex64)
+        for coefficients, band in parts:
+            self._add_adjoint(coefficients, band, spectrum, area=math.prod(self.shape) / band.filter.size)
+        return np.ascontiguousarray(fft.ifft2(spectrum, workers=_WORKERS, overwrite_x=True).real, dtype=np.float32)
+
+    def _add_adjoint(
+        self, coefficients: NDArray[np.complex64], band: Band, spectrum: NDArray[np.complex64], area: float = 1.0
+    ) -> None:
+        cropped = fft.fft2(coefficients, workers=_WORKERS)
+        for fine, coarse in self._quadrants(band):
+            spectrum[fine] += cropped[coarse] * (np.float32(area) * band.filter[coarse])
 
     def _quadrants(self, band: Band) -> Iterator[tuple[tuple[slice, slice], tuple[slice, slice]]]:
         """Where the four quadrants of the band's spectrum lie in the picture's spectrum, and in its own."""

@@ -2,20 +2,25 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cache, cached_property
 from math import factorial
 
 import numpy as np
 from numpy.typing import NDArray
 
+from vmforensics.data import Region
 from vmforensics.numerics.derivative import derivative
-from vmforensics.numerics.noise import NoiseModel
+from vmforensics.numerics.noise import QUANTISATION, NoiseModel
 from vmforensics_global_shutter.spectral import gradient
 
 _REACH = 12  # px on either side that an interpolated pixel is made of
 _FINEST = 0.43  # cycles/px, up to which it is right within 1e-3
+_PIECE = 80  # px whose derivatives are made at once
+_STENCIL = 8  # px on either side that `derivative` looks at
+_EDGE = 2  # px at the picture's edge whose derivative is made of too few pixels
 _BORDER = 3  # px at the picture's edge, where an interpolated one is made of too few pixels
 
 
@@ -34,6 +39,8 @@ class View:
         How many frames it is the mean of.
     place : (float, float), px
         Where it stands, to the right and down of where it was first seen.
+    angle : float, radians
+        By how much it is turned about its middle before it is moved; positive turns right towards down.
     """
 
     picture: NDArray[np.float64]
@@ -41,11 +48,34 @@ class View:
     noise: NoiseModel
     frames: int
     place: tuple[float, float] = (0.0, 0.0)
+    angle: float = 0.0
 
     @cached_property
     def gradient(self) -> NDArray[np.float32]:
         """Its derivatives along and across the rows [shape=(2, rows, cols), float32, DN/px]."""
         return gradient(self.picture)
+
+    @cached_property
+    def weight(self) -> NDArray[np.float32]:
+        """One over the variance of each pixel's noise [shape=(rows, cols), float32, 1/DN²].
+
+        0 where nothing is known, and at the border, where no derivative is.
+        """
+        variance = np.float32(self.noise.b) * self.picture.astype(np.float32)
+        variance += np.float32(self.noise.a)
+        weight: NDArray[np.float32] = self.known / np.maximum(variance, np.float32(QUANTISATION), out=variance)
+        for edge in (weight, weight.T):
+            edge[:_EDGE] = edge[-_EDGE:] = 0
+        return weight
+
+    def shift(self, region: Region) -> tuple[float, float]:
+        """How far (px) the middle of a rectangle of the picture stands to the right and down of where it was first."""
+        if self.angle == 0:
+            return self.place
+        middle_y, middle_x = ((n - 1) / 2 for n in self.picture.shape)
+        x, y = (region.x + (region.width - 1) / 2 - middle_x, region.y + (region.height - 1) / 2 - middle_y)
+        cos, sin = math.cos(self.angle) - 1, math.sin(self.angle)
+        return self.place[0] + cos * x - sin * y, self.place[1] + sin * x + cos * y
 
     def moved(self, place: tuple[float, float], excluded: NDArray[np.bool_]) -> View:
         """The picture moved to the right and down.
@@ -101,7 +131,9 @@ def moved_mask(known: NDArray[np.bool_], place: tuple[float, float]) -> NDArray[
 
 
 def _taps(shift: float) -> NDArray[np.float64]:
-    """Taps that move a signal by less than a pixel: least squares in the frequency domain (Laakso 1996).
+    """Taps that move a signal by less than a pixel: least squares in the frequency domain.
+
+    Laakso, Välimäki, Karjalainen & Laine 1996, doi:10.1109/79.482137.
 
     Slow slopes carry most of a picture's contrast, and an error there would move the whole: they weigh more.
     """
@@ -119,15 +151,48 @@ def _taps(shift: float) -> NDArray[np.float64]:
 
 def derivatives(
     picture: NDArray[np.float64], highest: int
-) -> Iterator[tuple[tuple[int, int], float, NDArray[np.float64]]]:
+) -> Iterator[tuple[tuple[int, int], float, NDArray[np.float32]]]:
     """∂_x^i ∂_y^j of a picture for i + j from 1 to an order: (i, j), the factor (-1)^(i+j) / (i! j!), the picture."""
-    down = picture
+    down = picture.astype(np.float32)
     for j in range(highest + 1):
         right = down
         for i in range(highest + 1 - j):
             if i + j:
                 yield (i, j), (-1) ** (i + j) / (factorial(i) * factorial(j)), right
             if i + j < highest:
-                right = derivative(right, axis=1)
+                right = slope(right, axis=1)
         if j < highest:
-            down = derivative(down, axis=0)
+            down = slope(down, axis=0)
+
+
+def slope(picture: NDArray[np.float32], *, axis: int) -> NDArray[np.float32]:
+    """The same as `derivative` in single precision, by products with pieces of its matrix, which is faster.
+
+    Parameters
+    ----------
+    picture : ndarray [shape=(rows, cols), float32, DN]
+    axis
+        1 along the row, 0 across rows.
+
+    Returns
+    -------
+    ndarray [shape=(rows, cols), float32, DN/px]
+    """
+    size = picture.shape[axis]
+    if size < _PIECE:
+        return derivative(picture.astype(np.float64), axis=axis).astype(np.float32)
+    lines = picture if axis == 0 else picture.T
+    result = np.empty_like(picture)
+    slopes = result if axis == 0 else result.T
+    matrix = _stencils()
+    first = np.minimum(np.arange(0, size, _PIECE - 2 * _STENCIL), size - _PIECE)
+    for start in first:
+        inner = slice(_STENCIL if start else 0, _PIECE - _STENCIL if start + _PIECE < size else _PIECE)
+        np.matmul(matrix[inner], lines[start : start + _PIECE], out=slopes[start : start + _PIECE][inner])
+    return result
+
+
+@cache
+def _stencils() -> NDArray[np.float32]:
+    """The matrix of `derivative` for a column of a few pixels, with the shorter stencils at both ends."""
+    return derivative(np.eye(_PIECE), axis=0).astype(np.float32)

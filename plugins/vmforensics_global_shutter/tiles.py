@@ -40,6 +40,11 @@ class Tile:
         """Its columns."""
         return slice(self.region.x, self.region.x + self.region.width)
 
+    def sampled(self, step: int) -> tuple[slice, slice]:
+        """Its rows and columns in a picture of which every so-manieth pixel of every so-manieth row was kept."""
+        rows, cols = (slice(-(-own.start // step), -(-own.stop // step)) for own in (self.rows, self.cols))
+        return rows, cols
+
     def at(self, place: tuple[float, float], shape: tuple[int, ...]) -> tuple[slice, slice]:
         """Its rows and columns, as far as they are in view, where the picture stands at a place (px right and down)."""
         right, down = (round(step) for step in place)

@@ -5,8 +5,9 @@ from __future__ import annotations
 import numpy as np
 from av import VideoFrame
 from av.video.frame import PictureType
+from numpy.typing import NDArray
 
-from vmforensics.data import FrameBlock, FrameCoding
+from vmforensics.data import FrameBlock, FrameCoding, TableCoding
 from vmforensics.data.frames import BLOCK_BYTES
 from vmforensics_media.codec import coding_of
 from vmforensics_media.luma import LumaReader
@@ -35,14 +36,20 @@ class BlockBuilder:
         self._rows = rows
         self._index: list[int] = []
         self._types: list[str] = []
-        self._coding: list[FrameCoding | None] = []
+        self._coding: list[FrameCoding | TableCoding | None] = []
 
     @property
     def full(self) -> bool:
         """Whether there is no room for another frame."""
         return len(self._index) == len(self._luma)
 
-    def add(self, index: int, frame: VideoFrame, order: int | None = None) -> None:
+    def add(
+        self,
+        index: int,
+        frame: VideoFrame,
+        order: int | None = None,
+        table: NDArray[np.float32] | None = None,
+    ) -> None:
         """Add a frame.
 
         Parameters
@@ -53,12 +60,14 @@ class BlockBuilder:
             The frame as decoded.
         order
             Its place in the order of coding, where that is known.
+        table
+            The quantiser table in the frame's header, where it has one.
         """
         self._reader.read(frame, self._luma[len(self._index)])
         self._index.append(index)
         self._types.append("" if frame.pict_type == PictureType.NONE else PictureType(frame.pict_type).name)
         whole = self._rows == slice(None)  # rows taken apart aren't what was coded
-        self._coding.append(coding_of(frame, order) if whole and order is not None else None)
+        self._coding.append(coding_of(frame, order, table) if whole and order is not None else None)
 
     def finished(self) -> FrameBlock:
         """The block with the frames added so far."""

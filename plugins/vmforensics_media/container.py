@@ -81,9 +81,7 @@ class OpenVideo:
 
 
 @contextmanager
-def opened(
-    path: Path, log: DecoderLog, *, number: int | None = None, coding: bool = False
-) -> Iterator[OpenVideo]:
+def opened(path: Path, log: DecoderLog, *, number: int | None = None, coding: bool = False) -> Iterator[OpenVideo]:
     """Open one video stream of a file for reading, and close it whatever happens.
 
     Parameters

@@ -8,11 +8,14 @@ from enum import StrEnum
 from itertools import islice
 from pathlib import Path
 
+import numpy as np
 from av import Packet, VideoFrame
 from av.video.stream import VideoStream
+from numpy.typing import NDArray
 
 from vmforensics_media.container import OpenVideo, opened
 from vmforensics_media.decoder_log import DecoderLog
+from vmforensics_media.jpeg import luma_table
 
 _SILENT = {"magicyuv", "mpeg4", "prores"}
 """Decoders that don't always complain of damage which parallel decoding of frames conceals at random."""
@@ -40,11 +43,14 @@ class Decoded:
     ordinal : int or None
         Its packet's place among those that hold a frame, in the order of the file; None where the decoder can't tell.
     soundness : Soundness
+    table : ndarray [shape=(8, 8), float32, DN] or None
+        The quantiser steps that a JPEG picture's header tells, if asked for.
     """
 
     frame: VideoFrame
     ordinal: int | None
     soundness: Soundness
+    table: NDArray[np.float32] | None = None
 
 
 def decoded_frames(
@@ -83,7 +89,9 @@ def decoded_frames(
         heard, errors = attempt.heard_from(codec), attempt.errors  # while the file was probed
         one_by_one = codec in _SILENT or (coding and codec in _TELLING)
         video.stream.thread_type = "SLICE" if one_by_one else "AUTO"
+        tables = _Tables(wanted=coding and codec == "mjpeg")
         for packet in video.packets():
+            tables.look_at(packet)
             frames = video.decode(packet)
             if attempt.heard_from(codec) > heard or attempt.errors > errors:
                 break
@@ -93,26 +101,52 @@ def decoded_frames(
                 break
             for frame in frames:
                 given += 1
-                yield Decoded(frame, _ordinal(frame), Soundness.SOUND)
+                yield Decoded(frame, _ordinal(frame), Soundness.SOUND, tables.of(_ordinal(frame)))
         else:
             log.absorb(attempt)
             return
     with opened(path, log, number=number, coding=coding) as video:
         video.stream.codec_context.thread_count = 1
-        yield from islice(_carefully(video, bereft), given, None)
+        tables = _Tables(wanted=coding and codec == "mjpeg")
+        yield from islice(_carefully(video, bereft, tables), given, None)
 
 
-def _carefully(video: OpenVideo, bereft: frozenset[int]) -> Iterator[Decoded]:
+def _carefully(video: OpenVideo, bereft: frozenset[int], tables: _Tables) -> Iterator[Decoded]:
     """All frames that can be decoded, by one thread, and which of them aren't sound."""
     damage = _Damage(predicts=video.predicts)
     errors = video.log.errors
     for packet in video.packets():
+        tables.look_at(packet)
         frames = video.decode(packet)
         damage.look_at(packet, faulty=packet.is_corrupt or packet.opaque in bereft or video.log.errors > errors)
         errors = video.log.errors
         for frame in frames:
             ordinal = _ordinal(frame)
-            yield Decoded(frame, ordinal, Soundness.DAMAGED if frame.is_corrupt else damage.of(ordinal))
+            soundness = Soundness.DAMAGED if frame.is_corrupt else damage.of(ordinal)
+            yield Decoded(frame, ordinal, soundness, tables.of(ordinal))
+
+
+class _Tables:
+    """The quantiser tables of packets whose frames haven't been given out yet.
+
+    Parameters
+    ----------
+    wanted
+        Whether to look for any.
+    """
+
+    def __init__(self, *, wanted: bool) -> None:
+        self._wanted = wanted
+        self._found: dict[int, NDArray[np.float32]] = {}
+
+    def look_at(self, packet: Packet[VideoStream]) -> None:
+        """Take note of the next packet in the order of the file."""
+        if self._wanted and isinstance(packet.opaque, int) and (table := luma_table(bytes(packet))) is not None:
+            self._found[packet.opaque] = table
+
+    def of(self, ordinal: int | None) -> NDArray[np.float32] | None:
+        """The table of a packet's frame, once; None where none was told."""
+        return None if ordinal is None else self._found.pop(ordinal, None)
 
 
 class _Damage:

@@ -172,7 +172,7 @@ class VideoFile(FrameStream):
         return self._read(coding=False)
 
     def coded_blocks(self) -> Iterator[FrameBlock]:
-        """As `blocks`, each with how its frames were coded, of H.264; FFmpeg then decodes with fewer threads."""
+        """As `blocks`, each with how its frames were coded, of H.264 (decoded with fewer threads) and Motion JPEG."""
         return self._read(coding=True)
 
     def _read(self, *, coding: bool) -> Iterator[FrameBlock]:
@@ -197,7 +197,7 @@ class VideoFile(FrameStream):
                 continue
             reader = reader or LumaReader(frame.format)
             block = block or BlockBuilder(*self._coded, reader, self._rows)
-            block.add(position, frame, int(orders[position]) if coding else None)
+            block.add(position, frame, int(orders[position]) if coding else None, decoded.table)
             if block.full:
                 yield block.finished()
                 block = None

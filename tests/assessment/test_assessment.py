@@ -147,3 +147,29 @@ def test_real_footage_gets_a_verdict(footage: Path, tmp_path):
     result = assess_clip(clip, tmp_path / "out").result
     assert result["verdict"] == "not suitable"
     assert "can't be followed" in " ".join(result["reasons"])
+
+
+def test_a_clip_shorter_than_a_syllable_isn_t_suitable(tmp_path):
+    clip = write_clip(simulate(Camera(96, 64, 2000, 60), scene="camera", sound=silence()), tmp_path / "clip.mkv")
+    result = assess_clip(clip, tmp_path / "out", known=Knowledge(shutter="global")).result
+    assert result["verdict"] == "not suitable"
+    assert result["reasons"][0] == "the clip lasts 0.03 s: no syllable is that short"
+
+
+def test_a_strip_of_a_picture_that_moves_tells_the_noise_of_the_whole(tmp_path, monkeypatch):
+    camera = Camera(192, 144, 60, 24, noise=(2.0, 0.0), shutter=Shutter(line_delay=80e-6))
+    moving = simulate(camera, scene="natural", sound=silence(), handheld=4.0)
+    clip = write_clip(moving, tmp_path / "clip.mkv")
+    asked = Knowledge(shutter="rolling", row_time=80e-6)
+    noise = {}
+    for part in ("whole", "strip"):
+        if part == "strip":
+            monkeypatch.setattr("vmforensics.assessment.run._MOVING_PART", 192 * 144 // 2)
+        (method,) = assess_clip(clip, tmp_path / part, known=asked).result["methods"]
+        noise[part] = method["noise_density_px_per_rthz"]
+    assert method["part_measured"] is not None
+    x, y, width, height = method["part_measured"]
+    assert (y, height) == (0, 144)
+    assert 0 <= x < x + width <= 192
+    assert width <= 96
+    assert abs(20 * np.log10(noise["strip"] / noise["whole"])) < 2.0

@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 
 from vmforensics.controls import InjectedFrames, Tone, course_of, gain_of, power_of, shuffled
-from vmforensics.data import Motion, SensorFrames, Shutter, Signal, Verdict
+from vmforensics.data import Evidence, Motion, SensorFrames, Shutter, Signal, Verdict
 from vmforensics.detection import FALSE_ALARM_RATE, detect
 from vmforensics.plugins import Registry
-from vmforensics.testing import Camera, simulate
+from vmforensics.testing import Camera, simulate, write_clip
 from vmforensics.testing.sound import silence, tone
 
 ROLLING = Camera(160, 120, 60, 90, noise=(1.0, 0.0), shutter=Shutter(line_delay=120e-6))
@@ -110,6 +110,21 @@ def test_power_grows_from_chance_to_certainty(camera):
     assert curve.probability[-1] == 1.0
     assert curve.limit is not None
     assert curve.displacement[0] < curve.limit < curve.displacement[-1]
+
+
+def test_the_repeated_noise_of_a_codec_is_no_power(tmp_path):
+    """It agrees with itself frames later; a tone far below it would seem to be found."""
+    clip = simulate(replace(ROLLING, noise=(1.0, 0.01)), scene="natural", sound=silence())
+    path = write_clip(clip, tmp_path / "clip.mkv", codec="libx264", quality=20, b_frames=0)
+    stream = Registry().create("frame_source", "video").open(Evidence(path))  # type: ignore[attr-defined]
+    frames = SensorFrames(stream, clip.clock, ROLLING.shutter)
+    motion = Registry().create("motion_estimator", "row-motion").estimate(frames)  # type: ignore[attr-defined]
+    start = float(motion.instants.min())
+    signal = motion.onto_grid((1.0, 0.0), start=start, rate=2000.0, size=int(np.ptp(motion.instants) * 2000) + 1)
+    curve = power_of(motion, signal, Tone(322.0, 0.02), 1.0, false_alarm_rate=FALSE_ALARM_RATE, key_interval=1.5)
+    assert curve is not None
+    assert curve.probability[0] <= 0.1
+    assert curve.probability[-1] == 1.0
 
 
 def test_a_loud_clip_has_the_detection_limit_of_a_silent_one():

@@ -114,3 +114,41 @@ def test_a_recording_with_a_long_pause_is_not_stretched_over_it(vmf: Run, tmp_pa
     assert code == 17
     assert "after frame 20 (counted from 0) the time stamps pause for 7200.03 s" in told
     assert "cut a copy at the pause" in told
+
+
+def _film(path: Path, pixel_format: str, stamps: list[int]) -> Path:
+    """A vibrating picture in FFV1, with time stamps in ms."""
+    import av
+
+    pictures = simulate(Camera(64, 48, 500, len(stamps)), sound="tone:60", rms_px=0.2).frames
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream("ffv1", rate=500)
+        stream.width, stream.height, stream.pix_fmt = 64, 48, pixel_format
+        for stamp, picture in zip(stamps, pictures, strict=True):
+            frame = av.VideoFrame.from_ndarray(picture, format="gray").reformat(format=pixel_format)
+            frame.pts = stamp
+            container.mux(stream.encode(frame))
+        container.mux(stream.encode(None))
+    return path
+
+
+def test_a_picture_with_transparency_is_read_by_its_luma(vmf: Run, tmp_path: Path) -> None:
+    digests = []
+    for pixel_format in ("yuv420p", "yuva420p"):
+        clip = _film(tmp_path / f"{pixel_format}.mkv", pixel_format, [2 * n for n in range(60)])
+        run = tmp_path / pixel_format
+        code, _, told = vmf("recover", clip, "--shutter", "global", "--out", run)
+        assert code == 0, told
+        evidence = json.loads((run / "result.json").read_text())["evidence"]
+        assert evidence["facts"]["pixel_format"] == pixel_format
+        digests.append(evidence["decoded_luma_sha256"])
+    assert digests[0] == digests[1]
+
+
+def test_a_clip_that_lasts_no_time_has_its_frames_counted(vmf: Run, tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    code, _, told = vmf("recover", _film(tmp_path / "zero.mkv", "gray", [0] * 60), "--shutter", "global", "--out", run)
+    assert code == 0, told
+    clock = json.loads((run / "result.json").read_text())["clock"]
+    assert clock["verdict"] == "broken"
+    assert "several frames share a time stamp" in clock["basis"]

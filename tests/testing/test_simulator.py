@@ -25,6 +25,7 @@ from vmforensics.testing import (
     SCENES,
     Camera,
     Flicker,
+    Occluder,
     Scene,
     Sound,
     chirp,
@@ -562,3 +563,44 @@ def test_the_command_overwrites_neither_clip_nor_truth(tmp_path, command):
     result = command(tmp_path / "clip.mkv")
     assert isinstance(result.exception, OutputError)
     assert [p.name for p in tmp_path.iterdir()] == ["clip.mkv.truth"]
+
+
+def test_a_rolling_camera_turns_the_picture_row_by_row() -> None:
+    camera = Camera(64, 48, fps=30, frames=4, bits=16, noise=(0, 0), shutter=Shutter(line_delay=5e-4))
+    still = simulate(camera, scene="natural", sound="silence", roll=1e-6, seed=3).frames[0].astype(np.float64)
+    clip = simulate(camera, scene="natural", sound="silence", roll=8.0, seed=3)
+    turn = clip.truth.turn
+    assert np.degrees(np.ptp(turn)) == pytest.approx(8, rel=0.2)
+    assert turn[0, 0] != turn[0, -1]
+    row, col = 40, np.arange(20, 44)
+    x, y = col - 31.5, row - 23.5
+    cos, sin = np.cos(turn[2, row]), np.sin(turn[2, row])
+    from scipy.ndimage import map_coordinates
+
+    expected = map_coordinates(still, [23.5 - sin * x + cos * y, 31.5 + cos * x + sin * y], order=5)
+    error = clip.frames[2, row, 20:44] - expected
+    assert np.sqrt(np.mean(error**2)) < 0.05 * still.std()
+
+
+def test_a_roll_of_nothing_is_the_exact_picture() -> None:
+    camera = Camera(48, 40, fps=500, frames=6, bits=16, noise=(0, 0), shutter=Shutter(exposure=1e-3))
+    plain, turned = (
+        simulate(camera, sound="tone:120", rms_px=0.3, handheld=3.0, roll=roll, seed=2).frames.astype(np.float64)
+        for roll in (0.0, 1e-9)
+    )
+    assert np.abs(plain - turned).max() < 2e-4 * 65535
+
+
+def test_an_occluder_covers_only_what_it_passes() -> None:
+    camera = Camera(64, 48, fps=100, frames=10, noise=(0, 0))
+    free = simulate(camera, sound="silence", seed=1).frames.astype(int)
+    passing = simulate(camera, sound="silence", seed=1, occluder=Occluder(16, 20, 0.02, 0.08)).frames.astype(int)
+    changed = passing != free
+    assert np.flatnonzero(changed.any(axis=(1, 2))).tolist() == [3, 4, 5, 6, 7]
+    assert not changed[:, :13].any()
+    assert not changed[:, 35:].any()
+    assert changed[5, 16:32, 28:36].mean() > 0.9
+    with pytest.raises(ParameterError, match="must end after it begins"):
+        Occluder(16, 20, 0.5, 0.2)
+    with pytest.raises(ParameterError, match="must be positive"):
+        Occluder(0, 20, 0.1, 0.2)

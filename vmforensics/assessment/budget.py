@@ -73,6 +73,11 @@ class Method:
         Share of the time in which rows are read; None for a global shutter, or where the row time isn't known.
     samples_per_second : float
         Rows, or frames, measured in a second.
+    frames : int
+        How many of the first frames the floor was measured on.
+    part : (int, int, int, int) or None, px
+        Rectangle (x, y, width, height) that it was measured on, and reckoned from it for the whole by what else shows
+        motion; None: on the whole.
     """
 
     shutter: str
@@ -85,6 +90,8 @@ class Method:
     exposure: float | None
     duty: float | None
     samples_per_second: float
+    frames: int
+    part: tuple[int, int, int, int] | None = None
 
     def detectable(self, highest: float) -> float | None:
         """RMS motion (px) of the scene that equals the noise from 80 Hz up to a frequency; None: nothing seen there."""
@@ -118,6 +125,8 @@ class Method:
             "axis_along_row": floor.axis[0] if floor else None,
             "axis_across_rows": floor.axis[1] if floor else None,
             "samples_per_second": self.samples_per_second,
+            "frames_measured": self.frames,
+            "part_measured": list(self.part) if self.part else None,
             "duty": self.duty,
             "codec_gain": self.gain,
             "exposure_loss_db": {

@@ -98,6 +98,18 @@ def candidates(texture: Texture, count: int) -> list[Candidate]:
     return found
 
 
+def widest_strip(texture: Texture, pixels: int) -> Candidate | None:
+    """The strip of all rows that holds most information of those of a number of pixels; None where all are fewer."""
+    whole = texture.whole
+    if whole.width * whole.height <= pixels:
+        return None
+    column = _strength(texture).sum(axis=0)
+    count = len(column)
+    wide = max(1, count * pixels // (whole.width * whole.height))
+    left = int(np.argmax([column[first : first + wide].sum() for first in range(count - wide + 1)]))
+    return _candidate(texture, 0, len(texture.rows) - 2, left, left + wide - 1)
+
+
 def _strength(texture: Texture) -> NDArray[np.float64]:
     """Information of each tile along its clearest direction (1/px²)."""
     return np.asarray(np.maximum(np.linalg.eigvalsh(texture.information)[..., -1], 0.0))

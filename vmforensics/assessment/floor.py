@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -51,6 +51,12 @@ class Floor:
         Halves that agree better than that are frames that a codec copied from one another.
         """
         return self.stated * max(self.excess or 1.0, 1.0)
+
+    def of_more(self, share: float) -> Floor:
+        """The floor of a larger region, of whose information on motion this one holds a share."""
+        factor = float(np.sqrt(share))
+        along, across = (None if side is None else factor * side for side in (self.along_row, self.across_rows))
+        return replace(self, stated=factor * self.stated, along_row=along, across_rows=across)
 
     def rms(self, low: float, high: float) -> float | None:
         """RMS noise (px) in a band (Hz); None where the band is empty."""

@@ -12,7 +12,8 @@ import numpy as np
 
 from vmforensics.assessment import heat_map
 from vmforensics.assessment.budget import Method
-from vmforensics.assessment.candidates import Candidate, best_region, candidates
+from vmforensics.assessment.candidates import Candidate, best_region, candidates, widest_strip
+from vmforensics.assessment.codec_bound import codec_bound
 from vmforensics.assessment.floor import Floor, floor_of
 from vmforensics.assessment.summary import suggested_case, summarise
 from vmforensics.assessment.texture import Texture
@@ -36,14 +37,18 @@ from vmforensics.recovery.summary import to_json
 from vmforensics.recovery.watch import Unwatched, Watcher
 from vmforensics.stages import FrameSource, MotionEstimator, RowTimeCalibrator, Stage
 
-_PIXELS = 400_000_000
-"""What is looked at: 190 frames at 1080p, all 2200 frames of a second at 240 × 180."""
+_PIXELS = 200_000_000
+"""What is looked at: all 2200 frames of a second at 240 × 180, 22 s of 640 × 480 at 30 frames/s, and no less than 120
+frames of larger pictures."""
 
 _ORDINARY, _HIGH_SPEED = 100.0, 400.0
 """Frames/s; slower footage is hardly ever from a global shutter, faster footage hardly ever from a rolling one."""
 
-_MOVING_PIXELS, _MOVING_FRAMES = 60_000_000, 40
+_MOVING_PIXELS, _MOVING_FRAMES = 10_000_000, 16
 """What a picture that moves is followed through, which takes a hundred times as long."""
+
+_MOVING_PART = 700_000
+"""Pixels of a larger picture that are followed: a part of all its rows, with as much of their detail as fits."""
 
 _HIGH_SPEED_CAMERAS = frozenset({"Phantom Cine", "Photron MRAW"})  # whose sensors have global shutters
 
@@ -130,7 +135,7 @@ def assess_clip(
         stream, clock = run.open(source)
         texture = run.look(stream, clock)
         row_time = run.find_row_time(stream, clock)
-        methods = run.measure(stream, clock, row_time, moving=texture.moved)
+        methods = run.measure(stream, clock, row_time, texture)
         examination.after(before)
         result = run.publish(before, stream, clock, texture, row_time, methods, count)
     return Outcome(folder.path, result, ledger.head)
@@ -197,9 +202,14 @@ class _Run:
                 record["reason"] = row_time.reason
             found.append(row_time)
         measured = [r for r in found if r.determinate and not r.prior]
-        return min(measured or found, key=lambda r: r.relative_uncertainty or np.inf, default=None)
+        if measured:
+            return min(measured, key=lambda r: r.relative_uncertainty or np.inf)
+        if found and all(r.value is None for r in found):
+            reasons = [found[0].reason, *(f"{r.method}: {r.reason}" for r in found[1:])]
+            return RowTime(found[0].method, "; ".join(reasons))
+        return min(found, key=lambda r: r.relative_uncertainty or np.inf, default=None)
 
-    def measure(self, stream: WatchedStream, clock: Clock, row_time: RowTime | None, *, moving: bool) -> list[Method]:
+    def measure(self, stream: WatchedStream, clock: Clock, row_time: RowTime | None, texture: Texture) -> list[Method]:
         """Measure the noise of each method that the clip may allow."""
         shutters = [self._known.shutter] if self._known.shutter else []
         if not shutters and stream.facts.get("container") in _HIGH_SPEED_CAMERAS:
@@ -207,15 +217,23 @@ class _Run:
         elif not shutters:
             shutters = ["rolling"] * (clock.rate <= _HIGH_SPEED) + ["global"] * (clock.rate >= _ORDINARY)
         shown: FrameStream = stream
-        if moving:
-            shown = Stretch.of(stream, _MOVING_PIXELS, least=_MOVING_FRAMES)
+        part = None
+        if texture.moved:
+            part = widest_strip(texture, _MOVING_PART)
+            region = part.region if part else texture.whole
+            frames = max(_MOVING_FRAMES, _MOVING_PIXELS // (region.width * region.height))
+            shown = Stretch(stream, frames)
             clock = replace(clock, times=clock.times[: shown.frame_count])
-        return [self._method(ShutterKind(kind), shown, clock, row_time) for kind in shutters]
+        return [self._method(ShutterKind(kind), shown, clock, row_time, part) for kind in shutters]
 
-    def _method(self, kind: ShutterKind, stream: FrameStream, clock: Clock, row_time: RowTime | None) -> Method:
+    def _method(
+        self, kind: ShutterKind, stream: FrameStream, clock: Clock, row_time: RowTime | None, part: Candidate | None
+    ) -> Method:
         name = USUAL_STAGES[kind]["motion_estimator"][0]
         estimator = cast(MotionEstimator, self._registry.create("motion_estimator", name))
         region = self._known.region or Region(0, 0, stream.width, stream.height)
+        if part is not None:
+            region = self._placed(part).region
         rolling = kind is ShutterKind.ROLLING
         line_delay = 0.0
         if rolling:
@@ -236,6 +254,8 @@ class _Run:
             else:
                 doubt, gain = motion.doubt, motion.codec_gain
                 floor = floor_of(motion, lowest=min(80.0, upper / 4), highest=1000.0)
+                if floor is not None and part is not None:
+                    floor = floor.of_more(part.share)
                 refusal = self._refusal(motion, frames, row_time) if rolling else ""
                 record["noise_density_px_per_rthz"] = floor.density if floor else None
             record["refusal"], record["doubt"] = refusal or None, doubt or None
@@ -251,6 +271,8 @@ class _Run:
             exposure=self._known.exposure,
             duty=duty,
             samples_per_second=clock.rate * (frames.rows if rolling else 1),
+            frames=frames.frame_count,
+            part=(region.x, region.y, region.width, region.height) if part is not None else None,
         )
 
     @staticmethod
@@ -296,15 +318,15 @@ class _Run:
             )
             record["verdict"], record["reasons"] = judgement.word.value, list(judgement.reasons)
         with self._ledger.step("summarise"):
-            best = self._placed(best_region(texture))
-            ranked = [c for c in (self._placed(each) for each in candidates(texture, count)) if c is not None]
+            seen, listed = best_region(texture), candidates(texture, count)
+            best = self._placed(seen) if seen else None
+            ranked = [self._placed(candidate) for candidate in listed]
             per_frame = np.sqrt(2 / clock.rate)
             picture = heat_map.draw(
                 texture.picture,
                 texture.uncertainty * per_frame,
                 (texture.rows, texture.cols),
-                [("best", c) for c in ([best_region(texture)] if best else []) if c]
-                + [(str(k), c) for k, c in enumerate(candidates(texture, count), start=1)],
+                ([("best", seen)] if seen else []) + [(str(k), c) for k, c in enumerate(listed, start=1)],
                 title=f"{self._evidence.path.name}: {judgement.word.value}",
                 caption=judgement.reasons[0],
                 full_scale=stream.full_scale,
@@ -334,13 +356,32 @@ class _Run:
                 ranked=ranked,
                 files=files,
             )
+            for told, method in zip(result["methods"], methods, strict=True):
+                told["codec_bound"] = self._codec_bound(method, stream, clock, texture, row_time)
             self._ledger.published(self._folder.write("assessment.json", to_json(result)))
         return result
 
-    def _placed(self, candidate: Candidate | None) -> Candidate | None:
+    def _codec_bound(
+        self, method: Method, stream: WatchedStream, clock: Clock, texture: Texture, row_time: RowTime | None
+    ) -> dict[str, Any] | None:
+        """What the codec's quantisers left, for assessment.json; None of a picture that moves: its mean is blurred."""
+        if texture.moved:
+            return None
+        rolling = method.shutter == ShutterKind.ROLLING.value
+        line_delay = (row_time and row_time.value) or _READOUT / clock.rate / stream.height
+        return codec_bound(
+            stream,
+            texture.picture,
+            self._known.region,
+            shown=float(np.sqrt(texture.noise.variance(texture.picture).mean())),
+            line_delay=line_delay if rolling else 0.0,
+            frame_rate=clock.rate,
+        ).described(method.upper)
+
+    def _placed(self, candidate: Candidate) -> Candidate:
         """A candidate of the region looked at, as a rectangle of the whole picture."""
         origin = self._known.region
-        if candidate is None or origin is None:
+        if origin is None:
             return candidate
         r = candidate.region
         return replace(candidate, region=Region(r.x + origin.x, r.y + origin.y, r.width, r.height))

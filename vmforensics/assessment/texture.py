@@ -15,7 +15,7 @@ from vmforensics.numerics.noise import NoiseModel
 
 _TILES = 24  # along the longer side, at most
 _LEAST_TILE = 16  # px
-_PAIRS = 48  # of successive frames, spread over the stretch
+_PAIRS, _LEAST_PAIRS, _PAIRED_PIXELS = 48, 12, 50_000_000  # of successive frames, spread over the stretch
 _MOVED = 1.25  # times the detail of the mean that single frames must have for the picture to have moved
 _ALIVE = 4.0  # times the noise that successive frames differ by where something happens
 _PILE = 5e-4  # share of the pixels at the largest or the smallest code from which that is clipping
@@ -102,6 +102,11 @@ class Texture:
         with np.errstate(divide="ignore"):
             return np.asarray(1 / np.sqrt(largest))
 
+    @property
+    def whole(self) -> Region:
+        """All of it, in readout order."""
+        return self.region(0, len(self.rows) - 2, 0, len(self.cols) - 2)
+
     def region(self, top: int, bottom: int, left: int, right: int) -> Region:
         """The rectangle of some tiles (last ones included), in readout order."""
         y, x = int(self.rows[top]), int(self.cols[left])
@@ -130,7 +135,8 @@ class _Pass:
             np.zeros(shape, np.uint16),
             np.full(shape, np.iinfo(np.uint16).max, np.uint16),
         )
-        stride = max(1, frames.frame_count // _PAIRS)
+        pairs = int(np.clip(_PAIRED_PIXELS // (frames.rows * frames.cols), _LEAST_PAIRS, _PAIRS))
+        stride = max(1, frames.frame_count // pairs)
         last: tuple[int, Luma] | None = None
         for block in frames.blocks():
             sums.total += block.luma.sum(axis=0, dtype=np.float64)

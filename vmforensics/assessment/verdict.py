@@ -10,7 +10,7 @@ from vmforensics.assessment.budget import LOUDNESS, SPEECH_LEVEL, Method
 from vmforensics.data import Clock, RowTime, TimingVerdict
 
 _GOOD_SNR = 0.0  # dB in 80-1000 Hz: smoothing and denoising win some 10 dB for tonal sound, less for the rest
-_SHORT = 1.0  # s
+_SHORT, _TOO_SHORT = 1.0, 0.1  # s; no syllable is shorter
 _GOOD_ROW_TIME = 0.003  # relative uncertainty
 _CRUSHED = 0.3  # share of a small motion left by the compression below which its shape is gone too
 _LEAST_UPPER = 200.0  # Hz; below it there is a voice's pitch at best
@@ -88,6 +88,9 @@ def judge(
         word = Suitability.NOT_SUITABLE
     elif loud < _GOOD_SNR:
         word = Suitability.MARGINAL
+    if duration < _TOO_SHORT:
+        word = Suitability.NOT_SUITABLE
+        reasons.insert(0, f"the clip lasts {duration:.2g} s: no syllable is that short")
     limits = list(_limits(method, clock, row_time, duration=duration, clipped=clipped))
     if predicted and method.gain is None:
         limits.append(
@@ -145,7 +148,7 @@ def _limits(
             limits.append("the row time isn't known: film an LED of known frequency with the same camera and mode")
         elif known is not None and known > _GOOD_ROW_TIME:
             limits.append(f"the row time is known to {100 * known:.2g} % only")
-    if duration < _SHORT:
+    if _TOO_SHORT <= duration < _SHORT:
         limits.append(f"the clip lasts {duration:.2g} s only")
     if clipped > _CLIPPED:
         limits.append(f"{100 * clipped:.0f} % of the pixels are clipped, and show no motion")

@@ -25,7 +25,7 @@ RowTimeOption = Annotated[
 ]
 ExposureOption = Annotated[str | None, typer.Option(help="Exposure time, where it is known.", metavar="TIME")]
 RoiOption = Annotated[str | None, typer.Option(help="Look at this part of the picture only.", metavar="X,Y,W,H")]
-_INDENT = " " * 13
+_INDENT, _LABEL = " " * 13, 52
 
 
 def assess(
@@ -156,12 +156,13 @@ def report_assessment(outcome: Outcome) -> None:
             textwrap.fill(printable(reason), 100, initial_indent=_INDENT + "- ", subsequent_indent=_INDENT + "  ")
         )
     looked, clock = result["looked_at"], result["clock"]
+    whole = (result["duration_s"] - looked["seconds"]) * clock["frame_rate_hz"] < 0.5
     lines: list[tuple[str, Any]] = [
         (
             "clip",
             f"{result['evidence']['name']}, {result['duration_s']:.4g} s at {clock['frame_rate_hz']:.6g} frames/s",
         ),
-        ("looked at", f"the first {looked['frames']} frames, {looked['seconds']:.3g} s"),
+        ("looked at", f"{'all' if whole else 'the first'} {looked['frames']} frames, {looked['seconds']:.3g} s"),
         ("clock", f"{clock['verdict']} ({clock['basis']})"),
     ]
     if result["row_time"]:
@@ -201,22 +202,39 @@ def _tell_method(method: dict[str, Any]) -> None:
             )
         )
         return
-    typer.echo(f"{name:<13}noise {method['noise_density_px_per_rthz']:.2g} px/√Hz, by {method['motion_estimator']}")
+    typer.echo(
+        f"{name:<13}noise {method['noise_density_px_per_rthz']:.2g} px/√Hz, by {method['motion_estimator']} on "
+        f"{method['frames_measured']} frames"
+        + (f" of the part {','.join(str(n) for n in method['part_measured'])}" if method["part_measured"] else "")
+    )
     if method["refusal"]:
         typer.echo(
             textwrap.fill(
                 f"refused: {printable(method['refusal'])}", 100, initial_indent=_INDENT, subsequent_indent=_INDENT
             )
         )
-    bands = list(method["detectable_rms_px"])
-    heads = "".join(f"{band.replace('_hz', ' Hz').replace('_', '-'):>14}" for band in bands)
-    typer.echo(f"{_INDENT}{'':<46}{heads}")
+    tops = {band: min(float(band.split("_")[1]), method["upper_limit_hz"]) for band in method["detectable_rms_px"]}
+    bands = [band for k, band in enumerate(tops) if tops[band] not in list(tops.values())[:k]]
+    if method["detectable_rms_px"][bands[0]] is None:
+        typer.echo(f"{_INDENT}nothing above {method['upper_limit_hz']:.4g} Hz shows")
+        return
+    heads = "".join(f"{f'80-{tops[band]:.0f} Hz':>14}" for band in bands)
+    typer.echo(f"{_INDENT}{'':<{_LABEL}}{heads}")
     told = "".join(f"{_figure(method['detectable_rms_px'][band], '.2g', ' px'):>14}" for band in bands)
-    typer.echo(f"{_INDENT}{'motion that equals the noise, RMS':<46}{told}")
+    typer.echo(f"{_INDENT}{'motion that equals the noise, RMS':<{_LABEL}}{told}")
+    bound = method["codec_bound"] or {}
+    at_best = bool(bound.get("at_best"))
+    for label, key, told_by in (
+        (f"bound that the codec left{', at best' if at_best else ''}", "rms_px", True),
+        ("bound without the codec", "rms_without_codec_px", not at_best),
+    ):
+        if (values := bound.get(key)) and told_by:
+            told = "".join(f"{_figure(values[band], '.2g', ' px'):>14}" for band in bands)
+            typer.echo(f"{_INDENT}{label:<{_LABEL}}{told}")
     for loud in method["expected_snr_db"]:
         label = f"SNR of {loud['loudness']}, {loud['level_db']:.0f} dB"
         told = "".join(f"{_figure(loud[band], '+.0f', ' dB'):>14}" for band in bands)
-        typer.echo(f"{_INDENT}{label:<46}{told}")
+        typer.echo(f"{_INDENT}{label:<{_LABEL}}{told}")
 
 
 def _figure(value: float | None, form: str, unit: str) -> str:

@@ -1,7 +1,8 @@
-"""Controls of a run on its own footage: frames in shuffled order, an injected tone, the course of the agreement."""
+"""Controls of a run on its own footage: shuffled frames, no light, an injected tone, the course of the agreement."""
 
 from vmforensics.controls.course import Course, course_of
 from vmforensics.controls.injection import Gain, InjectedFrames, Tone, gain_of
+from vmforensics.controls.lighting import Lighting
 from vmforensics.controls.power import PowerCurve, power_of
 from vmforensics.controls.shuffling import shuffled
 
@@ -9,6 +10,7 @@ __all__ = [
     "Course",
     "Gain",
     "InjectedFrames",
+    "Lighting",
     "PowerCurve",
     "Tone",
     "course_of",

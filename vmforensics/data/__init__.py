@@ -1,7 +1,7 @@
 """What travels between the stages, in journey order: evidence, frames, motion, signal, result."""
 
 from vmforensics.data.clock import Clock, TimingVerdict
-from vmforensics.data.codec import FrameCoding
+from vmforensics.data.codec import FrameCoding, TableCoding
 from vmforensics.data.evidence import Evidence
 from vmforensics.data.frames import FrameBlock, FrameStream, Luma, Region, SensorFrames
 from vmforensics.data.motion import Channel, Motion
@@ -33,6 +33,7 @@ __all__ = [
     "SensorFrames",
     "Shutter",
     "Signal",
+    "TableCoding",
     "TimingVerdict",
     "Verdict",
     "Vibration",

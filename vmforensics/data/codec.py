@@ -10,6 +10,17 @@ from numpy.typing import NDArray
 MACROBLOCK = 16
 """Pixels on a side of the blocks that a quantiser is chosen for."""
 
+LOSSLESS = frozenset(
+    {
+        *("ffv1", "rawvideo", "huffyuv", "ffvhuff", "utvideo", "magicyuv", "lagarith", "qtrle", "png", "apng", "tiff"),
+        *("bmp", "dpx", "pgm", "pgmyuv", "ppm", "pam", "v210", "v308", "v408", "v410", "r10k", "r210", "yuv4"),
+    }
+)
+"""Codecs that lose nothing, by FFmpeg's names."""
+
+TABLE = (8, 8)
+"""Shape of a table of quantiser steps, one for each coefficient of a block of 8 by 8 px."""
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class FrameCoding:
@@ -38,3 +49,26 @@ class FrameCoding:
     def __post_init__(self) -> None:
         if self.steps.ndim != 2 or not np.all(np.isfinite(self.steps) & (self.steps > 0)):
             raise ValueError("quantiser steps must be one positive value a macroblock")
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class TableCoding:
+    """How one picture was coded by JPEG: every block of 8 by 8 px for itself, by the same table.
+
+    Parameters
+    ----------
+    steps : ndarray [shape=(8, 8), float32, digital numbers]
+        Quantiser step of each coefficient of an orthonormal cosine transform of pixel values less half their range;
+        rows are vertical frequencies. The first block lies at the coded picture's top left corner.
+
+    Raises
+    ------
+    ValueError
+        A step isn't positive and finite, or there aren't 8 by 8 of them.
+    """
+
+    steps: NDArray[np.float32]
+
+    def __post_init__(self) -> None:
+        if self.steps.shape != TABLE or not np.all(np.isfinite(self.steps) & (self.steps > 0)):
+            raise ValueError("quantiser steps must be a table of 8 by 8 positive values")

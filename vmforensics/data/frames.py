@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vmforensics.data.clock import Clock
-from vmforensics.data.codec import FrameCoding
+from vmforensics.data.codec import FrameCoding, TableCoding
 from vmforensics.data.shutter import Shutter
 from vmforensics.errors import RegionError, TooFewFrames
 
@@ -32,7 +32,7 @@ class FrameBlock:
         The luma plane as decoded, never range-stretched.
     frame_types : tuple of str
         The codec's type of each frame ("I", "P", "B"), "" where the format has none.
-    coding : tuple of FrameCoding or None
+    coding : tuple of FrameCoding, TableCoding or None
         How each frame was coded, if asked for (`FrameStream.coded_blocks`); None where nothing is known of it. Empty
         where nothing is known of any.
     """
@@ -40,7 +40,7 @@ class FrameBlock:
     index: NDArray[np.int64]
     luma: Luma
     frame_types: tuple[str, ...] = ()
-    coding: tuple[FrameCoding | None, ...] = ()
+    coding: tuple[FrameCoding | TableCoding | None, ...] = ()
 
     def __post_init__(self) -> None:
         if self.luma.ndim != 3 or len(self.index) != len(self.luma):

@@ -23,10 +23,16 @@ SIDE = 8
 ROUNDING = 0.21
 """Share of a step, below the next level, from which on a residual is rounded up to it (see `CellReader`)."""
 
-_OFF_LATTICE = 0.14  # DN²; rounding to whole numbers leaves 1/12, a wrong prediction a twelfth of the step's square
-_LEAST_STEP = 1.7  # DN, below which the lattice is too fine to be told
+OFF_LATTICE = 0.14
+"""DN²; largest mean square distance from the lattice: rounding to whole numbers leaves 1/12, a wrong prediction a
+twelfth of the step's square."""
+
+LEAST_STEP = 1.7
+"""DN, below which the lattice is too fine to be told."""
+
 _REFERENCES = 4  # frames before, in order of display, that a block is looked for in
 _HELD = 32  # frames: what a reference or a frame yet to be coded can be away
+_BLUR = 0.07  # of a step, by which limits that rest on `ROUNDING` aren't known
 
 
 def _cosines(size: int) -> NDArray[np.float32]:
@@ -72,19 +78,19 @@ class Cells:
         The frame's position in the stream.
     low, high : ndarray [shape=(blocks, 64), float32, DN]
         Limits that the camera's coefficients lay between.
-    step : ndarray [shape=(blocks,), float32, DN]
-        Quantiser step.
+    blur : ndarray [shape=(blocks,), float32, DN]
+        Standard deviation that the limits are known to; 0 where they are exact.
     which : ndarray [shape=(blocks,), int64]
         Which of the `TRANSFORMS` each block's coefficients are of.
     explained : ndarray [shape=(blocks,), bool]
-        Whether its prediction was found. Where it wasn't, the limits are those of a uniform quantiser about what was
-        decoded.
+        Whether it lies on the quantiser's lattice; of a predicted block: whether its prediction was found. Where it
+        doesn't, the limits are those of a uniform quantiser about what was decoded.
     """
 
     index: int
     low: NDArray[np.float32]
     high: NDArray[np.float32]
-    step: NDArray[np.float32]
+    blur: NDArray[np.float32]
     which: NDArray[np.int64]
     explained: NDArray[np.bool_]
 
@@ -131,7 +137,7 @@ class CellReader:
         first_unread = 0
         for block in blocks:
             for index, luma, coding in zip(block.index, block.luma, block.coding, strict=False):
-                if coding is None:
+                if not isinstance(coding, FrameCoding):
                     continue
                 held.append(_Frame(int(index), coding, luma[self._rows, self._cols]))
                 coded.add(coding.order)
@@ -154,7 +160,7 @@ class CellReader:
         low, high = np.asarray(value - half, np.float32), np.asarray(value + half, np.float32)
         which = np.zeros(len(step), dtype=np.int64)
         explained = np.zeros(len(step), dtype=bool)
-        coarse = step >= _LEAST_STEP
+        coarse = step >= LEAST_STEP
         if frame.coding.predicted:
             for prediction in _predictions(held, place):
                 left = np.flatnonzero(coarse & ~explained)
@@ -166,12 +172,12 @@ class CellReader:
                     residual = transformed(frame.pixels[own].astype(np.int32) - prediction[own], transform)
                     unit = step[own, None]
                     level = np.rint(residual / unit)
-                    hit = np.mean((residual - level * unit) ** 2, axis=1) < _OFF_LATTICE
+                    hit = np.mean((residual - level * unit) ** 2, axis=1) < OFF_LATTICE
                     found = own[hit]
                     below, above = _limits(level[hit], step[found, None])
                     low[found], high[found] = base[hit] + below, base[hit] + above
                     which[found], explained[found] = transform, True
-        return Cells(frame.index, low, high, step, which, explained)
+        return Cells(frame.index, low, high, np.asarray(_BLUR * step, np.float32), which, explained)
 
 
 def _complete(order: int, coded: set[int]) -> bool:

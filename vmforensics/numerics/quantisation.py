@@ -92,6 +92,37 @@ def _table() -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     return known, share
 
 
+def level_changes(ratio: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Mean square of the change, in steps, of a coefficient's level between two values that differ at random.
+
+    Where the cells lie at random, a difference of k + f steps (k whole, f < 1) crosses k limits with probability 1 - f
+    and k + 1 with probability f; the mean of k² (1 - f) + (k + 1)² f is taken over a Gaussian. For coarse steps that is
+    the mean size of the difference, √(2/π) of its standard deviation.
+
+    Parameters
+    ----------
+    ratio : ndarray [float64]
+        Standard deviation of the difference over the step; up to 20.
+
+    Examples
+    --------
+    >>> np.round(level_changes(np.array([0.1, 1.0])), 3)
+    array([0.08 , 1.167])
+    """
+    return np.asarray(np.interp(ratio, *_changes()))
+
+
+@cache
+def _changes() -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    known = np.concatenate([[0.0], np.geomspace(1e-3, 20, 200)])
+    places = (np.arange(4000) + 0.5) / 4000 * 6  # of the Gaussian, in standard deviations
+    density = np.exp(-0.5 * places**2)
+    size = known[:, None] * places
+    whole = np.floor(size)
+    square = whole**2 + (size - whole) * (2 * whole + 1)
+    return known, np.asarray(square @ density / density.sum())
+
+
 def codec_limited_information(
     slope: NDArray[np.float64], steps: NDArray[np.floating], sigma: float
 ) -> NDArray[np.float64]:

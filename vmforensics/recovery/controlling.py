@@ -1,4 +1,4 @@
-"""A run's controls: the same chain on a still region, on shuffled frames, and on an injected tone."""
+"""A run's controls: the same chain on a still region, on shuffled frames, without the light, on an injected tone."""
 
 from __future__ import annotations
 
@@ -8,7 +8,18 @@ from typing import Any
 
 import numpy as np
 
-from vmforensics.controls import Course, Gain, InjectedFrames, PowerCurve, Tone, course_of, gain_of, power_of, shuffled
+from vmforensics.controls import (
+    Course,
+    Gain,
+    InjectedFrames,
+    Lighting,
+    PowerCurve,
+    Tone,
+    course_of,
+    gain_of,
+    power_of,
+    shuffled,
+)
 from vmforensics.data import DISPLACEMENT, Clock, Detection, Motion, Region, SensorFrames, Signal, Verdict
 from vmforensics.detection import FALSE_ALARM_RATE, detect
 from vmforensics.errors import VmforensicsError
@@ -21,6 +32,23 @@ _LEAST_WIDTH, _LEAST_HEIGHT = 48, 32  # px, of a still region
 
 Estimate = Callable[[SensorFrames], Motion]
 Combine = Callable[[Motion], Signal]
+Choose = Callable[[Motion], tuple[Signal, Signal] | None]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Unlit:
+    """What is left of a signal without what goes with the light in parts of the picture.
+
+    Parameters
+    ----------
+    found : Detection
+        The verdict on the rest.
+    depth : float
+        RMS change of the light, relative, in the part where it changes most.
+    """
+
+    found: Detection
+    depth: float
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -39,6 +67,8 @@ class Controls:
         RMS of the signal combined from it.
     shuffled : Detection
         The verdict on shuffled frames.
+    unlit : Unlit or None
+        What is left without the light; None where there was no signal to begin with.
     tone : Tone or None
         What was injected; None where it couldn't be.
     gain : Gain or None
@@ -56,6 +86,7 @@ class Controls:
     still_region: Region | None
     still_rms: float
     shuffled: Detection
+    unlit: Unlit | None
     tone: Tone | None
     gain: Gain | None
     power: PowerCurve | None
@@ -79,6 +110,14 @@ class Controls:
                 "p_value": self.shuffled.p_value,
                 "reason": self.shuffled.reason,
             },
+            "light": {
+                "verdict": self.unlit.found.verdict.value,
+                "p_value": self.unlit.found.p_value,
+                "reason": self.unlit.found.reason,
+                "relative_change_rms": self.unlit.depth,
+            }
+            if self.unlit
+            else None,
             "injection": {
                 "frequency_hz": self.tone.frequency,
                 "displacement_px": self.tone.rms,
@@ -121,6 +160,7 @@ def control(
     *,
     key_interval: float,
     lamp_lines: Sequence[float] = (),
+    choose: Choose = lambda _: None,
 ) -> Controls:
     """Carry out all controls of a run.
 
@@ -135,6 +175,8 @@ def control(
     key_interval : float, s
     lamp_lines : sequence of float, Hz
         As for `detect`.
+    choose
+        What a combiner that selects channels makes of either half alone, as `detect` takes it.
     """
     steady = replace(motion.steadied()[0], doubt="", path=None)
     mixed = shuffled(steady)
@@ -150,6 +192,12 @@ def control(
             kind, place, rms = "still region", region, float(np.sqrt(np.mean(its_signal.samples**2)))
         except VmforensicsError as error:
             untold.append(f"the still region {region.x},{region.y},{region.width},{region.height}: {error.message}")
+    unlit = None
+    if found.verdict is Verdict.SIGNAL and motion.quantity == DISPLACEMENT:
+        light = Lighting.of(frames)
+        rest = light.without(motion)
+        left = detect(rest, signal, chosen=choose(rest), key_interval=key_interval, lamp_lines=lamp_lines)
+        unlit = Unlit(left, light.depth)
     tone, gain, power = None, None, None
     if motion.quantity == DISPLACEMENT and not motion.doubt:
         upper = 0.45 * (signal.rate if motion.observed.shape[1] > 1 else motion.frame_rate)
@@ -160,19 +208,45 @@ def control(
                 untold.append("the injected tone: nothing shows along its axis, or rows were read in another way")
         except VmforensicsError as error:
             untold.append(f"the injected tone: {error.message}")
-        power = power_of(motion, signal, tone, gain.value if gain else 1.0, false_alarm_rate=FALSE_ALARM_RATE)
+        power = power_of(
+            motion,
+            signal,
+            tone,
+            gain.value if gain else 1.0,
+            false_alarm_rate=FALSE_ALARM_RATE,
+            key_interval=key_interval,
+        )
     course = course_of(motion, signal, found.band)
-    return Controls(still, kind, place, rms, chance, tone, gain, power, course, tuple(untold))
+    return Controls(still, kind, place, rms, chance, unlit, tone, gain, power, course, tuple(untold))
 
 
 def heeded(found: Detection, controls: Controls) -> Detection:
-    """The verdict in the light of the controls: none where the shuffled frames feign a signal too."""
-    if found.verdict is not Verdict.SIGNAL or controls.shuffled.verdict is not Verdict.SIGNAL:
+    """The verdict in the light of the controls.
+
+    None where the shuffled frames feign a signal too, or where nothing is left without what goes with the light in
+    parts of the picture; else the verdict on what is left.
+    """
+    if found.verdict is not Verdict.SIGNAL:
         return found
-    reason = (
-        "the two halves of the region agree, but so they do with their frames shuffled against each other: what is "
-        "found is repeated in every frame, and is no sound"
+    if controls.shuffled.verdict is Verdict.SIGNAL:
+        return _withdrawn(
+            found,
+            "the two halves of the region agree, but so they do with their frames shuffled against each other: what is "
+            "found is repeated in every frame, and is no sound",
+        )
+    if controls.unlit is None:
+        return found
+    if controls.unlit.found.verdict is not Verdict.NO_SIGNAL:
+        return controls.unlit.found
+    return _withdrawn(
+        found,
+        "the two halves of the region agree, but no longer when what goes with the brightness of parts of the picture "
+        f"(up to {100 * controls.unlit.depth:.2g} % RMS) is taken out: a lamp or a screen that flickers there would "
+        "show so, and sound can't be told from it",
     )
+
+
+def _withdrawn(found: Detection, reason: str) -> Detection:
     return replace(found, verdict=Verdict.UNDETERMINED, band=None, reason=reason)
 
 

@@ -409,6 +409,7 @@ class Journey:
                 lambda measured: guard.call(combining, lambda: plan.combiner.combine(measured), Signal),
                 key_interval=key_interval(frames.stream, motion.frame_rate),
                 lamp_lines=lines_of_lamps(frames),
+                choose=self._chosen,
             )
             self._controls = controls
             record["controls"] = controls.described()

@@ -40,12 +40,19 @@ class Stretch(FrameStream):
 
     def blocks(self) -> Iterator[FrameBlock]:
         """Read from the first frame to the last of the stretch."""
+        return self._first(self._stream.blocks())
+
+    def coded_blocks(self) -> Iterator[FrameBlock]:
+        """As `blocks`, each with how its frames were coded where the source can tell."""
+        return self._first(self._stream.coded_blocks())
+
+    def _first(self, blocks: Iterator[FrameBlock]) -> Iterator[FrameBlock]:
         count = len(self.stamps)
-        for block in self._stream.blocks():
+        for block in blocks:
             keep = block.index < count
             if keep.all():
                 yield block
                 continue
-            if keep.any():
-                yield FrameBlock(block.index[keep], block.luma[keep], block.frame_types[: int(keep.sum())])
+            if some := int(keep.sum()):
+                yield FrameBlock(block.index[keep], block.luma[keep], block.frame_types[:some], block.coding[:some])
             return

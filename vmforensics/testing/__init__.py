@@ -10,6 +10,7 @@ from vmforensics.testing.checks import (
     stage_checks,
 )
 from vmforensics.testing.encode import CODECS, write_clip, write_image_sequence, write_truth
+from vmforensics.testing.occluder import Occluder
 from vmforensics.testing.scene import BAND_LIMIT, PHOTOGRAPHS, SCENES, Scene
 from vmforensics.testing.simulation import Simulation, Truth, simulate
 from vmforensics.testing.sound import SOUNDS, Sound, chirp, melody, recording, silence, speech, tone
@@ -23,6 +24,7 @@ __all__ = [
     "Camera",
     "CheckFailed",
     "Flicker",
+    "Occluder",
     "Scene",
     "Simulation",
     "Sound",

@@ -24,13 +24,16 @@ from vmforensics.data import (
 )
 from vmforensics.errors import ParameterError
 from vmforensics.testing.camera import Camera, Flicker, axis_in_readout_order, to_coded_picture, to_readout_order
+from vmforensics.testing.occluder import Occluder, coverage
 from vmforensics.testing.scene import MovingScene, Scene
 from vmforensics.testing.sound import Sound, Waveform
+from vmforensics.testing.turning import TurningScene
 
 _BLOCK_PIXELS = 2**21  # rendering takes about 40 bytes for each
 _KEPT_BYTES = 256 * 2**20  # a clip up to this size is rendered once and kept
 _LARGEST_DEVIATION = 1.5  # px within one exposure; the series' size grows with it
-_SCENE, _SOUND, _TIMES, _NOISE, _HAND = range(5)  # independent random streams of one seed
+_ELSEWHERE = (37.0, 11.0)  # px along and across the rows: an occluder shows what isn't behind it
+_SCENE, _SOUND, _TIMES, _NOISE, _HAND, _ROLL = range(6)  # independent random streams of one seed
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -45,6 +48,8 @@ class Truth:
         Vibration along `axis`, averaged over the exposure.
     drift : ndarray [shape=(frames, rows or 1, 2), float64, px]
         Slow motion of the whole picture along the sensor row and across rows, at the instants.
+    turn : ndarray [shape=(frames, rows or 1), float64, radians]
+        Slow turning of the picture about its middle, before it drifts; positive turns x towards y.
     axis : (float, float)
         Unit vector of the vibration along the sensor row (x) and across rows (y), in readout order.
     """
@@ -52,6 +57,7 @@ class Truth:
     instants: NDArray[np.float64]
     displacement: NDArray[np.float64]
     drift: NDArray[np.float64]
+    turn: NDArray[np.float64]
     axis: tuple[float, float]
 
 
@@ -71,12 +77,14 @@ class Simulation:
     sway: float
     sway_frequency: float
     handheld: float
+    roll: float
     moving: Region | None
+    occluder: Occluder | None
     flicker: Flicker | None
     seed: int
 
     def __post_init__(self) -> None:
-        for name in ("rms_px", "sway", "sway_frequency", "handheld"):
+        for name in ("rms_px", "sway", "sway_frequency", "handheld", "roll"):
             if not (math.isfinite(getattr(self, name)) and getattr(self, name) >= 0):
                 raise ParameterError(f"{name} is {getattr(self, name)}; it must be finite and not negative")
         if not all(math.isfinite(v) for v in (self.direction, *self.drift)):
@@ -142,7 +150,7 @@ class Simulation:
         instants = self._instants(frames)
         mean, _ = self._exposed(frames, 0)
         axis = axis_in_readout_order(self.picture_axis, self.shutter.direction)
-        return Truth(instants, mean, self._drift(instants), axis)
+        return Truth(instants, mean, self._drift(instants), self._turn(instants), axis)
 
     def _instants(self, frames: slice) -> NDArray[np.float64]:
         rows = self.camera.sensor_rows if self.shutter.is_rolling else 1
@@ -185,16 +193,26 @@ class Simulation:
 
     def _hand(self, instants: NDArray[np.float64]) -> NDArray[np.float64]:
         """A hand's wandering and its tremor of 7 to 11 Hz, `handheld` px from end to end along and across the rows."""
-        random = self._generator(_HAND)
+        return self.handheld * self._wandering(instants, _HAND, 2)
+
+    def _turn(self, instants: NDArray[np.float64]) -> NDArray[np.float64]:
+        """The same hand's turning [shape=instants.shape, radians], `roll` degrees from end to end."""
+        if not self.roll:
+            return np.zeros_like(instants)
+        return math.radians(self.roll) * self._wandering(instants, _ROLL, 1)[..., 0]
+
+    def _wandering(self, instants: NDArray[np.float64], stream: int, count: int) -> NDArray[np.float64]:
+        """Independent paths of a hand [shape=(*instants, count)], each with mean 0 and 1 from end to end."""
+        random = self._generator(stream)
         frequency = np.concatenate([random.uniform(0.2, 3.0, 8), random.uniform(7.0, 11.0, 3)])
-        size = np.where(frequency < 5, frequency**-1.5, 0.02) * random.standard_normal((2, len(frequency)))
+        size = np.where(frequency < 5, frequency**-1.5, 0.02) * random.standard_normal((count, len(frequency)))
         phase = random.uniform(0, 2 * np.pi, size.shape)
 
         def path(times: NDArray[np.float64]) -> NDArray[np.float64]:
             return np.asarray(np.sum(size * np.sin(2 * np.pi * frequency * times[..., None, None] + phase), axis=-1))
 
         whole = path(np.linspace(0, self.camera.duration, 400))
-        return np.asarray((path(instants) - whole.mean(axis=0)) * self.handheld / np.ptp(whole, axis=0))
+        return np.asarray((path(instants) - whole.mean(axis=0)) / np.ptp(whole, axis=0))
 
     @functools.cached_property
     def _peak(self) -> float:
@@ -209,25 +227,52 @@ class Simulation:
         span = self.camera.exposure + math.ceil(shutter.sensor_rows_per_row - 1) * shutter.line_time
         return self._peak * min(2.0, 1.05 * math.pi * self.sound.bandwidth * span)
 
-    @functools.cached_property
-    def _moving_scene(self) -> MovingScene:
+    def _canvas(self) -> NDArray[np.float64]:
+        """The scene, with all that may come into view, in readout order."""
         from scipy.fft import next_fast_len
 
-        camera, direction = self.camera, self.shutter.direction
+        camera = self.camera
         travel = math.hypot(*self.drift) + self.sway + self.handheld + self._peak
+        travel += math.radians(self.roll) * math.hypot(camera.height, camera.width) / 2
         margin = max(16, 8 + math.ceil(travel))  # the same canvas for a still and a vibrating clip
         height, width = (next_fast_len(n + 2 * margin, real=True) for n in (camera.height, camera.width))
-        canvas = self.scene.canvas(height, width, self._generator(_SCENE))
-        axis = axis_in_readout_order(self.picture_axis, direction)
+        return to_readout_order(self.scene.canvas(height, width, self._generator(_SCENE)), self.shutter.direction)
+
+    @functools.cached_property
+    def _moving_scene(self) -> MovingScene:
+        camera = self.camera
+        axis = axis_in_readout_order(self.picture_axis, self.shutter.direction)
         drift = self._drift(np.array([0.25, 1.0]) * camera.duration)
         return MovingScene(
-            to_readout_order(canvas, direction),
+            self._canvas(),
             camera.sensor_rows,
             camera.sensor_cols,
             axis=axis,
             moves_across_rows=bool(axis[1] * self._peak or np.any(drift[:, 1])),
             deviation=self._deviation_bound,
         )
+
+    @functools.cached_property
+    def _turning_scene(self) -> TurningScene:
+        axis = axis_in_readout_order(self.picture_axis, self.shutter.direction)
+        rows, cols = self.camera.sensor_rows, self.camera.sensor_cols
+        return TurningScene(self._canvas(), rows, cols, axis=axis, deviation=self._deviation_bound)
+
+    @property
+    def _moments(self) -> int:
+        return self._turning_scene.moments if self.roll else self._moving_scene.moments
+
+    def _seen(
+        self,
+        x: NDArray[np.float64],
+        y: NDArray[np.float64],
+        instants: NDArray[np.float64],
+        moments: NDArray[np.float64],
+    ) -> NDArray[np.float32]:
+        """The scene from where the camera stands at some instants, displaced by (x, y) px."""
+        if self.roll:
+            return self._turning_scene.render(x, y, self._turn(instants), moments)
+        return self._moving_scene.render(x, y, moments)
 
     def blocks(self) -> Iterator[FrameBlock]:
         """Render the clip, a block at a time, in coded (not readout) orientation."""
@@ -246,24 +291,38 @@ class Simulation:
             yield FrameBlock(np.arange(frames.start, frames.stop), luma)
 
     def _render(self, frames: slice, generator: np.random.Generator) -> Luma:
-        moving = self._moving_scene
         axis = axis_in_readout_order(self.picture_axis, self.shutter.direction)
         instants = self._instants(frames)
-        vibration, moments = self._exposed(frames, moving.moments)
+        vibration, moments = self._exposed(frames, self._moments)
         drift = self._drift(instants)
         x, y = drift[..., 0], drift[..., 1]
-        picture = moving.render(x + axis[0] * vibration, y + axis[1] * vibration, moments)
+        picture = self._seen(x + axis[0] * vibration, y + axis[1] * vibration, instants, moments)
         if self.moving is not None:
             share = self._share_moving(self.moving, x, y)
-            still = moving.render(x, y, np.zeros_like(moments))
+            still = self._seen(x, y, instants, np.zeros_like(moments))
             picture -= still
             picture *= share
             picture += still
+        if self.occluder is not None:
+            self._occlude(picture, self.occluder, instants)
         light = np.ones_like(instants)
         if self.flicker:
             seen, shares = self._sensor_rows(frames)
             light = np.sum(self.flicker.light(seen, self.camera.exposure) * shares, axis=-1)
         return to_coded_picture(self.camera.expose(picture, light, generator), self.shutter.direction)
+
+    def _occlude(self, picture: NDArray[np.float32], occluder: Occluder, instants: NDArray[np.float64]) -> None:
+        """Put what passes in front of the scene, in place; frames that it isn't in stay as they are."""
+        own = np.flatnonzero(np.any((instants > occluder.begin) & (instants < occluder.end), axis=1))
+        if not len(own):
+            return
+        right, down = _ELSEWHERE
+        left = occluder.left(instants[own], self.camera.sensor_cols)
+        front = self._moving_scene.render(
+            right + left, np.full_like(left, down), np.zeros((self._moving_scene.moments + 1, *left.shape))
+        )
+        share = occluder.share(instants[own], self.camera.sensor_rows, self.camera.sensor_cols)
+        picture[own] += share * (front - picture[own])
 
     def _share_moving(self, region: Region, x: NDArray[np.float64], y: NDArray[np.float64]) -> NDArray[np.float32]:
         """How much of each pixel the vibrating region covers [shape=(frames, rows, cols)]; it drifts with the rest."""
@@ -272,8 +331,8 @@ class Simulation:
         inside = to_readout_order(inside, self.shutter.direction)
         rows, cols = np.flatnonzero(inside.any(axis=1)), np.flatnonzero(inside.any(axis=0))
         row, col = np.arange(inside.shape[0]), np.arange(inside.shape[1])
-        down = _coverage(row - y, rows[0], rows[-1] + 1)
-        along = _coverage(col - x[..., None], cols[0], cols[-1] + 1)
+        down = coverage(row - y, rows[0], rows[-1] + 1)
+        along = coverage(col - x[..., None], cols[0], cols[-1] + 1)
         return np.asarray(down[:, :, None] * along, dtype=np.float32)
 
     @functools.cached_property
@@ -293,7 +352,9 @@ class Simulation:
             "sway_px": self.sway,
             "sway_frequency_hz": self.sway_frequency,
             "handheld_px": self.handheld,
+            "roll_degrees": self.roll,
             "moving": dataclasses.asdict(self.moving) if self.moving else None,
+            "occluder": dataclasses.asdict(self.occluder) if self.occluder else None,
             "flicker": dataclasses.asdict(self.flicker) if self.flicker else None,
             "seed": self.seed,
         }
@@ -343,7 +404,9 @@ def simulate(
     sway: float = 0.0,
     sway_frequency: float = 0.5,
     handheld: float = 0.0,
+    roll: float = 0.0,
     moving: Region | None = None,
+    occluder: Occluder | None = None,
     flicker: Flicker | None = None,
     seed: int = 0,
 ) -> Simulation:
@@ -370,8 +433,13 @@ def simulate(
         Amplitude and frequency of a slow swinging along the drift (to the right, without drift).
     handheld : float, px
         How far a hand that holds the camera wanders over the clip, along and across the rows, tremor included.
+    roll : float, degrees
+        How far that hand turns the camera about the line of sight, from end to end; the picture turns about its middle,
+        each row by the angle at its own instant.
     moving : Region or None
         Rectangle of the coded picture whose content vibrates, as behind a window; everything if None.
+    occluder : Occluder or None
+        Something opaque that passes in front.
     flicker : Flicker or None
         Lamps on the mains.
     seed : int
@@ -401,12 +469,9 @@ def simulate(
         sway=sway,
         sway_frequency=sway_frequency,
         handheld=handheld,
+        roll=roll,
         moving=moving,
+        occluder=occluder,
         flicker=flicker,
         seed=seed,
     )
-
-
-def _coverage(position: NDArray[np.float64], first: float, end: float) -> NDArray[np.float64]:
-    """Share of the pixel at each position that lies between pixel `first` and pixel `end` (excluded)."""
-    return np.asarray(np.clip(position - first + 1, 0, 1) * np.clip(end - position, 0, 1))

@@ -8,25 +8,22 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from vmforensics.data import FrameBlock, SensorFrames
-from vmforensics.numerics.coded_cells import CONSTANT, SIDE, CellReader, Cells, transformed
-from vmforensics.numerics.derivative import NOISE_GAIN
-from vmforensics.numerics.noise import QUANTISATION
-from vmforensics.numerics.quantisation import told_by_cell
+from vmforensics.data import FrameBlock, FrameCoding, SensorFrames, TableCoding
+from vmforensics.numerics.coded_cells import CellReader
+from vmforensics.numerics.table_cells import TableReader
+from vmforensics_rolling_shutter.motion.dithered_template import DitheredTemplate
 from vmforensics_rolling_shutter.motion.halves import CHANNELS
 from vmforensics_rolling_shutter.motion.mean_template import MeanTemplate
+from vmforensics_rolling_shutter.motion.row_readings import RowReadings
+from vmforensics_rolling_shutter.motion.stripe_blocks import StripeBlocks
+from vmforensics_rolling_shutter.motion.stripe_solver import PredictedSolver, StripeSolver, TableSolver
 
-_MOST_TELLING = 24  # of a block's 64 coefficients; they hold nine tenths of what it knows of motion
-_MODEL_ERROR = 0.07  # of a step, by which the limits are blurred: the coder's rounding isn't known exactly
-_STEPS, _LONGEST_STEP = 5, 0.1  # Newton's, and px
-_WIDEST = 0.1  # px; uncertainty of the displacement to begin with
-_PRIOR = np.array([1 / 0.3**2, 1 / 0.3**2, 1 / 0.1**2])  # of x and y (1/px²) and of a relative gain
 _SIGMAS = 0.5 * 2 ** (np.arange(11) / 2)  # DN, that the noise is chosen from
 _NOISE_FRAMES = 6
 _LEAST_EXPLAINED = 0.5  # share of the predicted frames' blocks whose prediction must be found
 _LEAST_PREDICTED = 0.5  # share of the frames
+_LARGEST_EXCESS = 4.0  # times the disagreement of the halves that JPEG's cells allow
 _SINGULAR = 1e-9
-_LEAST_TEXTURE = 4.0  # times the information that noise feigns
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -45,7 +42,12 @@ class StripeReadings:
     sigma : float, DN
         The camera's noise before compression, as the likelihood has it.
     explained : float
-        Share of the predicted frames' blocks whose prediction was found.
+        Share of the blocks, of the predicted frames', that the quantiser's lattice explains.
+    excess : float
+        Times as much as the cells allow that the halves disagree by, which the precision was lessened by; the mean over
+        the types of frame.
+    by_table : bool
+        Whether the pictures are JPEG's, each coded by itself.
     """
 
     displacement: NDArray[np.float32]
@@ -54,15 +56,14 @@ class StripeReadings:
     kinds: NDArray[np.object_]
     sigma: float
     explained: float
+    excess: float
+    by_table: bool
 
 
-def measure(frames: SensorFrames, template: MeanTemplate, stripe: int) -> StripeReadings | None:
+def measure(frames: SensorFrames, template: MeanTemplate, readings: RowReadings, stripe: int) -> StripeReadings | None:
     """Measure every stripe of every frame from the codec's decisions.
 
-    A coefficient c of a block that is moved by d px, T its template and T' that of its slope, is T - T'·d (1 + g) + gT
-    with noise; the codec tells between which limits it lay. Newton's method on the logarithm of the likelihood, jointly
-    for (dx, dy) and the gain g of each stripe and half; the second derivatives are the information. Precision is
-    lessened, by type of frame, to what the disagreement of the two halves shows.
+    Precision is lessened, by type of frame, to what the disagreement of the two halves shows.
 
     Parameters
     ----------
@@ -70,38 +71,80 @@ def measure(frames: SensorFrames, template: MeanTemplate, stripe: int) -> Stripe
         The clip, of a picture that stays in place.
     template
         Its temporal mean.
+    readings
+        What plain least squares reads off the rows.
     stripe : px
         Width of the column stripes that are dealt in turn to the two halves; rounded to whole macroblocks.
 
     Returns
     -------
     StripeReadings or None
-        None where the codec doesn't tell how it coded, or too few predictions are found.
+        None where the codec doesn't tell how it coded, too few predictions are found, or where the halves of JPEG
+        pictures disagree by far more than their cells allow.
     """
-    solver = _Solver.build(frames, template, stripe)
-    if solver is None:
+    first = next((block for block in frames.stream.coded_blocks()), None)
+    coding = first.coding[0] if first is not None and first.coding else None
+    if isinstance(coding, FrameCoding):
+        return _of_predicted(frames, template, stripe)
+    if isinstance(coding, TableCoding):
+        return _of_tables(frames, template, readings, stripe)
+    return None
+
+
+def _of_predicted(frames: SensorFrames, template: MeanTemplate, stripe: int) -> StripeReadings | None:
+    """Of frames that were predicted from others."""
+    blocks = StripeBlocks.of(frames, template, stripe, textured=True)
+    if blocks is None:
         return None
-    sigma = _noise(frames, solver)
+    solver, reader = PredictedSolver(blocks, template), CellReader(blocks.top, blocks.left)
+    sigma = _noise(frames, solver, reader)
     if sigma is None:
         return None
-    count = frames.frame_count
-    displacement = np.zeros((count, len(solver.rows), len(CHANNELS)), dtype=np.float32)
-    precision = np.zeros((count, len(solver.rows), len(CHANNELS), len(CHANNELS)), dtype=np.float32)
+    stripes = _solved(frames, solver, reader, sigma, by_table=False)
+    if stripes is None or stripes.explained < _LEAST_EXPLAINED:
+        return None
+    return stripes
+
+
+def _of_tables(
+    frames: SensorFrames, template: MeanTemplate, readings: RowReadings, stripe: int
+) -> StripeReadings | None:
+    """Of JPEG pictures."""
+    blocks = StripeBlocks.of(frames, template, stripe, textured=False)
+    if blocks is None:
+        return None
+    found = DitheredTemplate.find(frames, template, blocks, readings)
+    if found is None:
+        return None
+    solver = TableSolver(blocks, found.template, found.kept)
+    stripes = _solved(frames, solver, TableReader(blocks.top, blocks.left), found.sigma, by_table=True)
+    if stripes is None or stripes.excess > _LARGEST_EXCESS:
+        return None
+    return stripes
+
+
+def _solved(
+    frames: SensorFrames, solver: StripeSolver, reader: CellReader | TableReader, sigma: float, *, by_table: bool
+) -> StripeReadings | None:
+    """Every stripe of every frame; None where too few frames are predicted from others, or told by a table."""
+    rows, count = solver.blocks.rows, frames.frame_count
+    displacement = np.zeros((count, len(rows), len(CHANNELS)), dtype=np.float32)
+    precision = np.zeros((count, len(rows), len(CHANNELS), len(CHANNELS)), dtype=np.float32)
     kinds = np.full(count, "", dtype=object)
     explained: list[float] = []
-    for cells in solver.reader.read(_noting_types(frames.stream.coded_blocks(), kinds)):
-        found, known, _ = solver.solve(cells, sigma)
+    for cells in reader.read(_noting_types(frames.stream.coded_blocks(), kinds)):
+        solved = solver.solve(cells, sigma)
         for half in (0, 1):
             channel = slice(2 * half, 2 * half + 2)
-            displacement[cells.index, :, channel] = found[half::2]
-            precision[cells.index, :, channel, channel] = known[half::2]
-        if kinds[cells.index] != "I":
+            displacement[cells.index, :, channel] = solved.found[half::2, :2]
+            precision[cells.index, :, channel, channel] = solved.precision[half::2]
+        if by_table or kinds[cells.index] != "I":
             explained.append(float(np.mean(cells.explained)))
-    if len(explained) < _LEAST_PREDICTED * count or np.mean(explained) < _LEAST_EXPLAINED:
+    if len(explained) < _LEAST_PREDICTED * count:
         return None
-    _calibrate(displacement, precision, kinds)
+    excess = _calibrate(displacement, precision, kinds)
     displacement[np.trace(precision, axis1=2, axis2=3) == 0] = 0.0
-    return StripeReadings(displacement, precision, solver.rows, kinds, sigma, float(np.mean(explained)))
+    return StripeReadings(displacement, precision, rows, kinds, sigma, float(np.mean(explained)), excess, by_table)
 
 
 def _noting_types(blocks: Iterator[FrameBlock], kinds: NDArray[np.object_]) -> Iterator[FrameBlock]:
@@ -111,157 +154,44 @@ def _noting_types(blocks: Iterator[FrameBlock], kinds: NDArray[np.object_]) -> I
         yield block
 
 
-def _noise(frames: SensorFrames, solver: _Solver) -> float | None:
+def _noise(frames: SensorFrames, solver: StripeSolver, reader: CellReader) -> float | None:
     """The likeliest noise (DN) of the first few predicted frames; None where there are none."""
     total = np.zeros(len(_SIGMAS))
     used = 0
-    for cells in solver.reader.read(frames.stream.coded_blocks()):
+    for cells in reader.read(frames.stream.coded_blocks()):
         if np.mean(cells.explained) < _LEAST_EXPLAINED:
             continue
-        total += [solver.solve(cells, sigma)[2] for sigma in _SIGMAS]
+        total += [solver.solve(cells, sigma).likelihood for sigma in _SIGMAS]
         used += 1
         if used == _NOISE_FRAMES:
             break
     return float(_SIGMAS[int(np.argmax(total))]) if used else None
 
 
-def _calibrate(displacement: NDArray[np.float32], precision: NDArray[np.float32], kinds: NDArray[np.object_]) -> None:
+def _calibrate(displacement: NDArray[np.float32], precision: NDArray[np.float32], kinds: NDArray[np.object_]) -> float:
     """Lessen the precision, in place, where the two halves disagree by more than it allows, by type of frame.
 
-    Their difference e would have e'C⁻¹e = 2 on average, with C = P0⁻¹ + P1⁻¹.
+    Their difference e would have e'C⁻¹e = 2 on average, with C = P0⁻¹ + P1⁻¹. Gives the mean excess of the types.
     """
+    energy, known = _disagreement(displacement, precision)
+    excesses = []
+    for kind in sorted(set(kinds)):
+        own = known & (kinds == kind)[:, None]
+        if own.any():
+            excesses.append(float(np.mean(energy[own])) / 2)
+            precision[kinds == kind] /= max(excesses[-1], 1.0)
+    return float(np.mean(excesses)) if excesses else 0.0
+
+
+def _disagreement(
+    displacement: NDArray[np.float32], precision: NDArray[np.float32]
+) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
+    """By how much the halves of each sample differ, and whether that is known [shape=(frames, stripes)]."""
     first, second = precision[:, :, :2, :2].astype(np.float64), precision[:, :, 2:, 2:].astype(np.float64)
     both = first + second
     known = np.linalg.det(both) > _SINGULAR * np.trace(both, axis1=2, axis2=3) ** 2
     safe = np.where(known[..., None, None], both, np.eye(2))
     common = first @ np.linalg.solve(safe, second)  # (P0⁻¹ + P1⁻¹)⁻¹, of singular ones too
     apart = displacement[:, :, :2] - displacement[:, :, 2:]
-    energy = np.einsum("fra,frab,frb->fr", apart, common, apart)
-    for kind in set(kinds):
-        own = known & (kinds == kind)[:, None] & (np.trace(common, axis1=2, axis2=3) > 0)
-        if own.any():
-            precision[kinds == kind] /= max(float(np.mean(energy[own])) / 2, 1.0)
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class _Solver:
-    """The blocks of a region that show motion, and what their coefficients are without and with it.
-
-    Parameters
-    ----------
-    reader
-        Of the blocks' cells.
-    group : ndarray [shape=(blocks,), int64]
-        Twice the stripe that each lies in, plus its half.
-    telling : ndarray [shape=(2, blocks, k), int64]
-        Which coefficients are used, of either transform.
-    still : ndarray [shape=(2, blocks, k), float32, DN]
-        The template's.
-    design : ndarray [shape=(3, 2, blocks, k), float32]
-        What they change by with x and y (DN/px), and with the gain (DN).
-    rows : ndarray [shape=(stripes,), int64]
-        First row of each stripe.
-    """
-
-    reader: CellReader
-    group: NDArray[np.int64]
-    telling: NDArray[np.int64]
-    still: NDArray[np.float32]
-    design: NDArray[np.float32]
-    rows: NDArray[np.int64]
-
-    @classmethod
-    def build(cls, frames: SensorFrames, template: MeanTemplate, stripe: int) -> _Solver | None:
-        """Lay out the blocks; None where none lies wholly in the region and has texture, or the rows are too few."""
-        direction, region = frames.shutter.direction, frames.rectangle
-
-        def coded(picture: NDArray[np.float64]) -> NDArray[np.float64]:
-            picture = picture[::-1] if direction.reversed else picture
-            return picture.T if direction.along_columns else picture
-
-        tops = np.arange(-(-region.y // SIDE) * SIDE, region.y + region.height - SIDE + 1, SIDE)
-        lefts = np.arange(-(-region.x // SIDE) * SIDE, region.x + region.width - SIDE + 1, SIDE)
-        if not len(tops) or not len(lefts):
-            return None
-        top, left = (grid.ravel() for grid in np.meshgrid(tops, lefts, indexing="ij"))
-        inside = np.arange(SIDE)
-        pixels = (
-            (top - region.y)[:, None, None] + inside[:, None],
-            (left - region.x)[:, None, None] + inside,
-        )
-        pictures = [coded(picture)[pixels] for picture in (template.mean, *template.slopes)]
-        information = sum(np.sum(slope**2, axis=(1, 2)) for slope in pictures[1:])
-        feigned = 2 * NOISE_GAIN / template.frames * SIDE**2 * template.noise.variance(pictures[0].mean(axis=(1, 2)))
-        use = (information > _LEAST_TEXTURE * feigned) & coded(template.usable.astype(np.float64))[pixels].all(
-            axis=(1, 2)
-        )
-        if not use.any():
-            return None
-        top, left = top[use], left[use]
-        along = top if direction.along_columns else left
-        place = (left - region.x) if direction.along_columns else (top - region.y)
-        place = frames.rows - SIDE - place if direction.reversed else place
-        rows = np.unique(place)
-        width = max(stripe // 16, 1) * 16
-        group = 2 * np.searchsorted(rows, place) + along // width % 2
-        coefficients = np.array(
-            [[transformed(picture[use], which) for which in (0, 1)] for picture in pictures], dtype=np.float32
-        )
-        still, design = coefficients[0], np.stack([-coefficients[1], -coefficients[2], coefficients[0]])
-        design = np.where(CONSTANT[:, None, :], np.float32(0), design)
-        strength = np.sum(
-            design[:2] ** 2 / np.maximum(np.sum(design[:2] ** 2, axis=(2, 3), keepdims=True), 1e-9), axis=0
-        )
-        telling = np.argsort(-strength, axis=2, kind="stable")[:, :, :_MOST_TELLING]
-        return cls(
-            CellReader(top, left),
-            group,
-            telling,
-            np.take_along_axis(still, telling, 2),
-            np.take_along_axis(design, telling[None], 3),
-            rows,
-        )
-
-    def solve(self, cells: Cells, sigma: float) -> tuple[NDArray[np.float64], NDArray[np.float64], float]:
-        """Maximum likelihood of one frame.
-
-        Returns
-        -------
-        displacement : ndarray [shape=(groups, 2), float64, px]
-        precision : ndarray [shape=(groups, 2, 2), float64, 1/px²]
-            What the cells tell; the weak prior that steadies Newton's method isn't in it.
-        likelihood : float
-            Logarithm.
-        """
-        own = np.arange(len(self.group))
-        telling, still = self.telling[cells.which, own], self.still[cells.which, own]
-        design = self.design[:, cells.which, own]
-        low = np.take_along_axis(cells.low, telling, 1) - still
-        high = np.take_along_axis(cells.high, telling, 1) - still
-        groups = 2 * len(self.rows)
-        noise = sigma**2 + QUANTISATION + (_MODEL_ERROR * cells.step[:, None]) ** 2
-        squares = design[:2] ** 2
-        doubt = np.full((groups, 2), _WIDEST**2)
-        found = np.zeros((groups, 3))
-        information = np.zeros((groups, 3, 3))
-        likelihood = 0.0
-        for step in range(_STEPS + 1):
-            spread = np.sqrt(noise + np.einsum("abk,ba->bk", squares, doubt[self.group])).astype(np.float32)
-            mean = np.einsum("abk,ba->bk", design, found[self.group].astype(np.float32))
-            logarithm, score, curve = told_by_cell(low - mean, high - mean, spread)
-            for a in range(3):
-                for b in range(a, 3):
-                    terms = np.sum(curve * design[a] * design[b], axis=1)
-                    information[:, a, b] = information[:, b, a] = np.bincount(self.group, terms, groups)
-            if step == _STEPS:
-                likelihood = float(np.sum(logarithm))
-                break
-            slope = np.stack(
-                [np.bincount(self.group, np.sum(score * design[a], axis=1), groups) for a in range(3)], axis=1
-            )
-            covariance = np.linalg.inv(information + np.diag(_PRIOR))
-            found += np.clip((covariance @ (slope - _PRIOR * found)[..., None])[..., 0], -_LONGEST_STEP, _LONGEST_STEP)
-            doubt = np.minimum(np.diagonal(covariance, axis1=1, axis2=2)[:, :2], doubt)
-        lost = information[:, :2, 2] / (information[:, 2, 2] + _PRIOR[2])[:, None]
-        precision = information[:, :2, :2] - lost[:, :, None] * information[:, None, 2, :2]
-        return found[:, :2], precision, likelihood
+    energy = np.einsum("fra,frab,frb->fr", apart, np.broadcast_to(common, (*apart.shape[:2], 2, 2)), apart)
+    return energy, np.broadcast_to(known & (np.trace(common, axis1=2, axis2=3) > 0), energy.shape)

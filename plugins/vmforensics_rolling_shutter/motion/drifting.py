@@ -1,4 +1,4 @@
-"""Row motion of a drifting picture: its path is tracked, and each row compared with the scene as seen from there."""
+"""Row motion of a picture that drifts and turns: its path is tracked, each row compared with the scene seen from it."""
 
 from __future__ import annotations
 
@@ -11,19 +11,27 @@ from numpy.typing import NDArray
 from vmforensics.data import Luma, SensorFrames
 from vmforensics.errors import Unsuitable
 from vmforensics.numerics.noise import NoiseModel
+from vmforensics_rolling_shutter.motion.covered import hides, in_pixels, told, with_those_beside
 from vmforensics_rolling_shutter.motion.halves import CHANNELS
 from vmforensics_rolling_shutter.motion.path import Path
 from vmforensics_rolling_shutter.motion.places import FIRST_ORDER
-from vmforensics_rolling_shutter.motion.registered import Canvas, RegisteredMean, Scene
+from vmforensics_rolling_shutter.motion.registered import Canvas, Looked, RegisteredMean
 from vmforensics_rolling_shutter.motion.row_fit import ONE_WAY, NoiseSample, RowFit, mean_of_groups, motion_of_groups
 from vmforensics_rolling_shutter.motion.row_readings import RowReadings
 from vmforensics_rolling_shutter.motion.tracking import track
+from vmforensics_rolling_shutter.motion.turned import TurnedMean, canvas_around
+from vmforensics_rolling_shutter.motion.turning import placed
 
 _ROUNDS = 4  # at most, of registering the frames and looking again where they stand
 _SETTLED = 0.03  # px; a correction of the path so small leaves the registered mean as it is
 _NOISE_FRAMES = 32  # spread over the clip, that the noise is measured on
 _PARTS_APART = 0.5  # px that the quarters of the picture may move apart, or it isn't one rigid picture
 _PARTS_DOUBTED = 0.2
+_TURNED = 0.025  # px RMS at the picture's corners that it must turn by to be turned back
+_EVERYTHING = np.ones((1, 1), np.bool_)  # a frame that doesn't look like the others is covered wholly
+_TURN_TOLD = 0.05  # px from end to end at the corners that are worth a word
+_COVER_SETTLED = 0.1  # of the covered cells, that may have changed
+_MEAN_FRAMES = 128  # spread over the clip, that the scene of a turning picture is the mean of; its noise adds 0.03 dB
 
 
 def measure(frames: SensorFrames, half_of: NDArray[np.int64]) -> RowReadings:
@@ -42,17 +50,25 @@ def measure(frames: SensorFrames, half_of: NDArray[np.int64]) -> RowReadings:
         The picture can't be followed, leaves more than half of itself, or doesn't move as one.
     """
     instants = frames.clock.times[:, None] + frames.row_offsets()
-    path = _tracked(frames, instants)
+    path, followed = _tracked(frames, instants)
     places = path.at(instants)
+    turns = places.shape[-1] > 2
     noise = NoiseModel(1.0, 0.0)
     stride = max(1, frames.frame_count // _NOISE_FRAMES)
-    for _ in range(_ROUNDS):
-        scene = _scene(frames, places)
-        fit = RowFit(scene, half_of, noise)
+    covered = {int(index): _EVERYTHING for index in np.flatnonzero(~followed)}
+    for attempt in range(_ROUNDS):
+        scene = _scene(frames, places, covered)
+        fit = RowFit(scene, half_of, noise, frames.full_scale, settled=attempt > 0)
+        covered, before_covered = {}, covered
         sample, moves, apart, known = NoiseSample(), [], [], np.zeros((2, 2))
         for index, luma in _each(frames):
+            if not followed[index]:
+                covered[index] = _EVERYTHING
+                continue
             found = fit.frame(luma, places[index], sample if index % stride == 0 else None)
-            moves.append((index, *found.groups(places[index])))
+            own = places[index]
+            moves.append((index, *(placed(found, own, frames.cols) if turns else found.groups(own))))
+            covered[index] = found.covered
             apart.append(found.quarters_apart())
             known += found.information()
         if not known.any():
@@ -60,24 +76,56 @@ def measure(frames: SensorFrames, half_of: NDArray[np.int64]) -> RowReadings:
         _refuse_parts(np.array(apart), known)
         noise = sample.model()
         before, (path, places) = places, _corrected(path, moves, instants)
-        unsettled = float(np.percentile(np.abs(places - before), 99))
-        if unsettled < _SETTLED:
+        shown = [index for index, cells in covered.items() if not hides(cells)]
+        unsettled = float(np.percentile(np.abs(_in_px((places - before)[shown], frames)), 99)) if shown else 0.0
+        if unsettled < _SETTLED and _alike(covered, before_covered):
             break
-    fit = RowFit(scene, half_of, noise)
+    fit = RowFit(scene, half_of, noise, frames.full_scale)
     count, rows = instants.shape
     displacement = np.zeros((count, rows, len(CHANNELS)), dtype=np.float32)
     precision = np.zeros((count, rows, len(CHANNELS), len(CHANNELS)), dtype=np.float32)
     for index, luma in _each(frames):
-        moved, precision[index] = fit.frame(luma, places[index], None).halves(scene.frames)
-        displacement[index] = moved + np.tile(places[index] - path.at(instants[index]), 2)
+        if not followed[index]:
+            continue
+        found = fit.frame(luma, places[index], None)
+        moved, precision[index] = found.halves(scene.frames)
+        covered[index] = found.covered
+        displacement[index] = moved + np.tile((places[index] - path.at(instants[index]))[:, :2], 2)
     observed = np.trace(precision, axis1=2, axis2=3) > 0
     displacement[~observed] = 0
     if not observed.any():
         _refuse_region(frames, path, instants)
     rest = _taken_out(displacement, precision, instants)
     displacement[~observed] = 0
-    places = (path.at(instants) + rest.at(instants)).mean(axis=1)
-    return RowReadings(displacement, precision, observed, _doubt(np.array(apart), known, unsettled), places)
+    shown = observed.any(axis=1)
+    stood = (path.at(instants)[..., :2] + rest.at(instants)).mean(axis=1)
+    for axis in (0, 1):  # between them it isn't known
+        stood[:, axis] = np.interp(frames.clock.times, frames.clock.times[shown], stood[shown, axis])
+    notes = told(covered)
+    if turns:
+        notes = (*_turn_told(path.at(instants[shown])[..., 2], frames), *notes)
+    return RowReadings(displacement, precision, observed, _doubt(np.array(apart), known, unsettled), stood, notes)
+
+
+def _alike(covered: dict[int, NDArray[np.bool_]], before: dict[int, NDArray[np.bool_]]) -> bool:
+    """Whether what is covered is nearly what it was taken for when the scene was drawn."""
+    cells = sum(int(np.count_nonzero(c)) for c in covered.values())
+    if not before:
+        return cells == 0
+    return sum(int(np.count_nonzero(c != before.get(k, ~c))) for k, c in covered.items()) <= _COVER_SETTLED * cells
+
+
+def _in_px(places: NDArray[np.float64], frames: SensorFrames) -> NDArray[np.float64]:
+    """Places whose angle, if they have one, counts as it moves most of the picture."""
+    return np.asarray(places * np.array([1, 1, np.hypot(frames.rows, frames.cols) / 4])[: places.shape[-1]])
+
+
+def _turn_told(angles: NDArray[np.float64], frames: SensorFrames) -> tuple[str, ...]:
+    turn = float(np.ptp(angles))
+    corner = turn * np.hypot(frames.rows, frames.cols) / 2
+    if corner < _TURN_TOLD:
+        return ()
+    return (f"the picture turns by {np.degrees(turn):.2g}°, {corner:.2g} px at its corners: it was followed",)
 
 
 def _corrected(
@@ -95,13 +143,14 @@ def _corrected(
     path
         Up to now.
     moves
-        Frame, and for each group of its rows the place (x, y) in px and the information about it in 1/px².
+        Frame, and for each group of its rows the place (x, y and perhaps the angle, px and radians) and the information
+        about it in 1/px².
     instants : ndarray [shape=(frames, rows), float64, s]
 
     Returns
     -------
     Path
-    ndarray [shape=(frames, rows, 2), float64, px]
+    ndarray [shape=(frames, rows, 2 or 3), float64, px and radians]
     """
     times = {index: mean_of_groups(instants[index]) for index, _, _ in moves}
     every = np.concatenate([times[index] for index, _, _ in moves])
@@ -134,16 +183,19 @@ def _taken_out(
     return rest
 
 
-def _tracked(frames: SensorFrames, instants: NDArray[np.float64]) -> Path:
-    """The path to begin with, through the places of whole frames."""
+def _tracked(frames: SensorFrames, instants: NDArray[np.float64]) -> tuple[Path, NDArray[np.bool_]]:
+    """The path to begin with, through the places of whole frames, and which frames were found [shape=(frames,)]."""
     from scipy.interpolate import make_interp_spline
 
     places = track(frames)
     known = np.isfinite(places[:, 0])
     middle = instants.mean(axis=1)
-    spline = make_interp_spline(middle[known], places[known], k=min(3, int(known.sum()) - 1))
     times = np.linspace(middle[known][0], middle[known][-1], 4 * len(middle))
-    path = Path.resting(float(instants[0, 0]), float(instants[-1, -1]), frames.clock.rate)
+    coordinates = 3 if _turns(middle[known], places[known], frames) else 2
+    places = places[:, :coordinates]
+    smooth = min(3, int(known.sum()) - 1) if known.all() else 1  # over a gap it would swing
+    spline = make_interp_spline(middle[known], places[known], k=smooth)
+    path = Path.resting(float(instants[0, 0]), float(instants[-1, -1]), frames.clock.rate, coordinates)
     path = path.corrected(times, spline(times), np.ones(len(times)))
     along, across = _travel(path, instants)
     if along > frames.cols / 2 or across > frames.rows / 2:
@@ -152,12 +204,28 @@ def _tracked(frames: SensorFrames, instants: NDArray[np.float64]) -> Path:
             f"{frames.cols} px and {frames.rows} rows; it may leave at most half of it",
             hint="choose a larger region, or a stretch of the clip that stays in view",
         )
-    return path
+    return path, known
+
+
+def _turns(times: NDArray[np.float64], places: NDArray[np.float64], frames: SensorFrames) -> bool:
+    """Whether the picture turns by more than its motion during the readout feigns, in proportion to its speed.
+
+    Parameters
+    ----------
+    times : ndarray [shape=(n,), float64, s]
+    places : ndarray [shape=(n, 3), float64, px, px and radians]
+        Where whole frames were found then.
+    """
+    if len(times) < 2 * places.shape[1]:
+        return False
+    feigned = np.column_stack([np.ones(len(times)), np.gradient(places[:, :2], times, axis=0)])
+    rest = places[:, 2] - feigned @ np.linalg.lstsq(feigned, places[:, 2], rcond=None)[0]
+    return bool(np.std(rest) * np.hypot(frames.rows, frames.cols) / 2 > _TURNED)
 
 
 def _travel(path: Path, instants: NDArray[np.float64]) -> tuple[float, float]:
     """How far the path leads along and across the rows, px."""
-    along, across = np.ptp(path.at(instants.mean(axis=1)), axis=0)
+    along, across = np.ptp(path.at(instants.mean(axis=1))[:, :2], axis=0)
     return float(along), float(across)
 
 
@@ -166,11 +234,28 @@ def _each(frames: SensorFrames) -> Iterator[tuple[int, Luma]]:
         yield from zip(block.index.tolist(), block.luma, strict=True)
 
 
-def _scene(frames: SensorFrames, places: NDArray[np.float64]) -> Scene:
-    """The registered mean of the frames, whose rows stand at places [shape=(frames, rows, 2), float64, px]."""
-    mean = RegisteredMean(Canvas.around(frames.rows, frames.cols, places))
+def _scene(frames: SensorFrames, places: NDArray[np.float64], covered: dict[int, NDArray[np.bool_]]) -> Looked:
+    """The registered mean of the frames.
+
+    Parameters
+    ----------
+    frames
+        The clip.
+    places : ndarray [shape=(frames, rows, 2 or 3), float64, px and radians]
+        Where the rows stand.
+    covered : dict of int to ndarray [shape=(cell rows, cell cols), bool]
+        By frame, cells that show something else.
+    """
+    shape = (frames.rows, frames.cols)
+    mean: TurnedMean | RegisteredMean = RegisteredMean(Canvas.around(*shape, places[..., :2]))
+    stride = 1
+    if places.shape[-1] > 2:
+        mean = TurnedMean(canvas_around(*shape, places), shape)
+        stride = max(1, frames.frame_count // _MEAN_FRAMES)
     for index, luma in _each(frames):
-        mean.add(luma, places[index])
+        cells = covered.get(index, np.zeros((1, 1), np.bool_))
+        if index % stride == 0 and not hides(cells):
+            mean.add(luma, places[index], in_pixels(with_those_beside(cells), *shape) if cells.any() else None)
     return mean.finished()
 
 

@@ -25,20 +25,20 @@ class Path:
     Parameters
     ----------
     knots : ndarray [shape=(n + 8,), float64, s]
-    coefficients : ndarray [shape=(n, 2), float64, px]
-        Along and across the rows.
+    coefficients : ndarray [shape=(n, 2 or 3), float64, px, px and radians]
+        Along and across the rows, and the angle of a picture that turns.
     """
 
     knots: NDArray[np.float64]
     coefficients: NDArray[np.float64]
 
     @classmethod
-    def resting(cls, begin: float, end: float, frame_rate: float) -> Path:
-        """No motion between two times (s)."""
+    def resting(cls, begin: float, end: float, frame_rate: float, coordinates: int = 2) -> Path:
+        """No motion between two times (s), in two coordinates or with an angle."""
         step = max(1 / (2 * FASTEST), 1 / (_KNOTS * frame_rate))
         count = max(1, int(np.ceil((end - begin) / step)))
         knots = begin + (end - begin) / count * np.arange(-_DEGREE, count + _DEGREE + 1)
-        return cls(np.asarray(knots, dtype=np.float64), np.zeros((count + _DEGREE, 2)))
+        return cls(np.asarray(knots, dtype=np.float64), np.zeros((count + _DEGREE, coordinates)))
 
     @property
     def span(self) -> tuple[float, float]:
@@ -46,7 +46,7 @@ class Path:
         return float(self.knots[_DEGREE]), float(self.knots[-_DEGREE - 1])
 
     def at(self, times: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Place at some times (s) [shape=(*times.shape, 2), float64, px]; held before the begin and after the end."""
+        """Place at some times (s) [shape=(*times.shape, coordinates)]; held before the begin and after the end."""
         return np.asarray(self._spline(np.clip(times, *self.span)))
 
     @property
@@ -62,7 +62,7 @@ class Path:
         ----------
         times : ndarray [shape=(n,), float64, s]
             When, between the begin and the end.
-        beyond : ndarray [shape=(n, 2), float64, px]
+        beyond : ndarray [shape=(n, coordinates), float64, px and radians]
             How far from this path.
         weight : ndarray [shape=(n,), float64, 1/px²]
             How well that is known.

@@ -7,18 +7,13 @@ from collections.abc import Mapping
 import numpy as np
 from numpy.typing import NDArray
 
+from vmforensics.data.codec import LOSSLESS
 from vmforensics.numerics.derivative import derivative
 
 REPEATING = 0.85
 """Repetition from which a texture's stripes look alike."""
 
 _NEAREST = 16  # px; a shorter lag is the texture's own smoothness
-_LOSSLESS = frozenset(
-    {
-        *("ffv1", "rawvideo", "huffyuv", "ffvhuff", "utvideo", "magicyuv", "lagarith", "qtrle", "png", "apng", "tiff"),
-        *("bmp", "dpx", "pgm", "pgmyuv", "ppm", "pam", "v210", "v308", "v408", "v410", "r10k", "r210", "yuv4"),
-    }
-)  # by FFmpeg's names
 
 
 def repetition(mean: NDArray[np.float64]) -> float:
@@ -51,4 +46,4 @@ def lossy(facts: Mapping[str, object]) -> bool:
     """Whether a stream's facts name a codec that isn't known to be lossless, or JPEG pictures; memory has none."""
     codec = facts.get("codec")
     jpeg = str(facts.get("first_picture", "")).lower().endswith((".jpg", ".jpeg"))
-    return jpeg or (isinstance(codec, str) and codec not in _LOSSLESS)
+    return jpeg or (isinstance(codec, str) and codec not in LOSSLESS)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -63,7 +64,7 @@ class RegisteredMean:
         self._total = np.zeros((canvas.rows, canvas.cols))
         self._count = np.zeros((canvas.rows, canvas.cols), dtype=np.float32)
 
-    def add(self, luma: Luma, place: NDArray[np.float64]) -> None:
+    def add(self, luma: Luma, place: NDArray[np.float64], covered: NDArray[np.bool_] | None = None) -> None:
         """Add a frame.
 
         Parameters
@@ -71,6 +72,8 @@ class RegisteredMean:
         luma : ndarray [shape=(rows, cols), uint8 or uint16, DN]
         place : ndarray [shape=(rows, 2), float64, px]
             Displacement of each row.
+        covered : ndarray [shape=(rows, cols), bool] or None
+            Pixels that show something else.
         """
         from scipy.fft import irfft, rfft
 
@@ -84,7 +87,11 @@ class RegisteredMean:
         shifted = irfft(rfft(padded) * ramp(-x, canvas.cols), canvas.cols)
         across = np.arange(canvas.cols) - canvas.left + x[:, None]  # picture column at each canvas column
         shifted += first + rise * across
-        inside = ((across >= _MARGIN) & (across <= cols - 1 - _MARGIN)).astype(np.float32)
+        within = (across >= _MARGIN) & (across <= cols - 1 - _MARGIN)
+        if covered is not None:
+            column = np.clip(np.rint(across).astype(np.intp), 0, cols - 1)
+            within &= ~np.take_along_axis(covered, column, axis=1)
+        inside = within.astype(np.float32)
         shifted *= inside
         stands = canvas.top + np.arange(rows) - y  # canvas row of each picture row
         for part in _parts(canvas.rows):
@@ -119,6 +126,19 @@ class RegisteredMean:
             mean[: known[0]], mean[known[-1] + 1 :] = mean[known[0]], mean[known[-1]]
         frames = float(np.median(self._count[enough])) if enough.any() else 0.0
         return Scene(canvas, rfft(mean.astype(np.float32)), begin, end, frames)
+
+
+class Looked(Protocol):
+    """A scene that can be looked at from the places where a picture's rows stood."""
+
+    @property
+    def frames(self) -> float:
+        """How many frames a pixel is typically the mean of."""
+
+    def seen_from(
+        self, place: NDArray[np.float64], rows: slice, cols: int
+    ) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
+        """What some rows show from a place; see `Scene.seen_from`."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -9,8 +9,9 @@ from numpy.typing import NDArray
 
 from vmforensics.data import Luma
 from vmforensics.numerics.noise import NoiseModel
+from vmforensics_rolling_shutter.motion.covered import CellTest, hides, in_pixels, with_those_beside
 from vmforensics_rolling_shutter.motion.halves import CHANNELS
-from vmforensics_rolling_shutter.motion.registered import Scene
+from vmforensics_rolling_shutter.motion.registered import Looked
 from vmforensics_rolling_shutter.motion.row_solver import DARKEST, pseudo_inverse
 
 ONE_WAY = 0.02
@@ -34,11 +35,14 @@ class FrameFit:
     moment : ndarray [shape=(rows, 2, 2, 4), float64]
     pixels : ndarray [shape=(rows, 2, 2), int64]
         How many went into each.
+    covered : ndarray [shape=(cell rows, cell cols), bool]
+        Cells (`covered.CellTest`) that show something else; they and those beside them took no part.
     """
 
     normal: NDArray[np.float64]
     moment: NDArray[np.float64]
     pixels: NDArray[np.int64]
+    covered: NDArray[np.bool_]
 
     def _projected(
         self, normal: NDArray[np.float64], moment: NDArray[np.float64]
@@ -70,10 +74,14 @@ class FrameFit:
         known, _ = self._projected(self.normal.sum(axis=(1, 2)), self.moment.sum(axis=(1, 2)))
         return np.asarray(known.sum(axis=0))
 
+    def sides(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Information on (dx, dy) of each row's left and right side [shape=(rows, 2, 2, 2)], and its moments."""
+        return self._projected(self.normal.sum(axis=2), self.moment.sum(axis=2))
+
     def quarters_apart(self) -> float:
         """Largest distance (px) of a quarter of the picture from the whole, among those that are well known."""
         whole = self.whole()
-        information, moment = self._projected(self.normal.sum(axis=2), self.moment.sum(axis=2))
+        information, moment = self.sides()
         largest = 0.0
         for part in np.array_split(np.arange(len(information)), 2):
             for side in (0, 1):
@@ -115,22 +123,50 @@ class FrameFit:
 
 
 class RowFit:
-    """Weighted least squares of rows against the scene as seen from a place."""
+    """Weighted least squares of rows against the scene as seen from a place.
 
-    def __init__(self, scene: Scene, half_of: NDArray[np.int64], noise: NoiseModel) -> None:
+    Parameters
+    ----------
+    scene
+        What the rows are compared with.
+    half_of : ndarray [shape=(cols,), int64]
+        The half that each column belongs to.
+    noise
+        Of a pixel.
+    full_scale : DN
+        Largest code of the pixel format.
+    settled
+        Whether the places are known well. Then less tells a cover, and a frame that is mostly covered is left out; else
+        it takes part as it is.
+    """
+
+    def __init__(
+        self, scene: Looked, half_of: NDArray[np.int64], noise: NoiseModel, full_scale: int, *, settled: bool = True
+    ) -> None:
         self.scene = scene
-        self._noise = noise
+        self._noise, self._settled = noise, settled
+        self._cells = CellTest(noise, full_scale, settled)
         side = (np.arange(len(half_of)) >= len(half_of) // 2).astype(np.int64)
         self._columns = [[np.flatnonzero((side == s) & (half_of == h)) for h in (0, 1)] for s in (0, 1)]
 
     def frame(self, luma: Luma, place: NDArray[np.float64], sample: NoiseSample | None) -> FrameFit:
-        """The normal equations of a frame's rows [shape=(rows, cols), DN] at their places [shape=(rows, 2), px]."""
+        """The normal equations of a frame's rows [shape=(rows, cols), DN] at their places [shape=(rows, 2 or 3)]."""
         rows, cols = luma.shape
         normal, moment = np.zeros((rows, 2, 2, 4, 4)), np.zeros((rows, 2, 2, 4))
         pixels = np.zeros((rows, 2, 2), dtype=np.int64)
-        for first in range(0, rows, _ROWS_AT_ONCE):
-            part = slice(first, min(first + _ROWS_AT_ONCE, rows))
-            views, known = self.scene.seen_from(place[part], part, cols)
+        parts = [slice(first, min(first + _ROWS_AT_ONCE, rows)) for first in range(0, rows, _ROWS_AT_ONCE)]
+        seen = [self.scene.seen_from(place[part], part, cols) for part in parts]
+        covered = np.concatenate(
+            [
+                self._cells.covered(luma[part] - views[0], views[0], known)
+                for part, (views, known) in zip(parts, seen, strict=True)
+            ]
+        )
+        shown = ~in_pixels(with_those_beside(covered), rows, cols)
+        if self._settled and hides(covered):
+            shown[:] = False
+        for part, (views, certain) in zip(parts, seen, strict=True):
+            known = certain & shown[part]
             picture = views[0].astype(np.float64)
             weight = known / self._noise.variance(picture)
             beyond = luma[part] - picture
@@ -144,7 +180,7 @@ class RowFit:
                     pixels[part, side, half] = known[:, own].sum(axis=1)
             if sample is not None:
                 sample.add(design, known, normal[part].sum(axis=(1, 2)), moment[part].sum(axis=(1, 2)))
-        return FrameFit(normal, moment, pixels)
+        return FrameFit(normal, moment, pixels, covered)
 
 
 class NoiseSample:

@@ -30,7 +30,7 @@ class RowIntensity(MotionEstimator):
     name: ClassVar[str] = "row-intensity"
     summary: ClassVar[str] = "brightness of every sensor row (lamps, LEDs, mains flicker); a light signal, not sound"
     reference: ClassVar[str] = (
-        "Garg, Hajj-Ahmad & Wu 2013, doi:10.1109/TIFS.2013.2272217 (mains in video); "
+        "Garg, Varna, Hajj-Ahmad & Wu 2013, doi:10.1109/TIFS.2013.2272217 (mains in video); "
         "Su, Hajj-Ahmad, Garg & Wu 2014, doi:10.1109/ICIP.2014.7025084 (by the rows of a rolling shutter)"
     )
     Params: ClassVar[type[StageParams]] = StripeParams

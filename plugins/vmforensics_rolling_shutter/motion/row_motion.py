@@ -18,6 +18,7 @@ from vmforensics_rolling_shutter.motion.coded_motion import StripeReadings
 from vmforensics_rolling_shutter.motion.halves import CHANNELS, StripeParams, half_of_columns
 from vmforensics_rolling_shutter.motion.mean_template import MeanTemplate
 from vmforensics_rolling_shutter.motion.row_readings import RowReadings
+from vmforensics_rolling_shutter.motion.stripe_rows import rows_of
 from vmforensics_rolling_shutter.motion.tracking import LostAtOnce
 
 _LEAST_ROWS, _LEAST_COLS = 8, 32
@@ -40,13 +41,14 @@ class RowMotion(MotionEstimator):
     template's own noise, which would shrink the result (errors in variables), is taken out of the normal equations.
     The row's pixels are dealt in stripes to two halves that are solved apart: four channels, x and y of each half.
 
-    A picture that moves by more than half a pixel, a camera held by hand, is followed instead: T is then the
-    registered mean of the frames, as seen from where the picture stands at each row's instant, and the path, whose
-    fastest part is half the frame rate, is taken out. A picture that doesn't move as one is refused.
+    A picture that moves by more than half a pixel or turns, a camera held by hand, is followed instead: T is then the
+    registered mean of the frames, as seen from where the picture stands, and at what angle, at each row's instant, and
+    the path, whose fastest part is half the frame rate, is taken out. A picture that doesn't move as one is refused.
+    What passes in front of the scene is left out, cell by cell, while it covers it.
 
-    Where an H.264 file tells how coarsely each block was quantised, and the picture rests, stripes of eight rows are
-    read instead, by maximum likelihood from the quantiser's cells that their coefficients lay in: what was rounded away
-    can be told from what wasn't there (docs/codec.md).
+    Where an H.264 or Motion JPEG file tells how coarsely it was quantised, and the picture rests, stripes of eight rows
+    are read instead, by maximum likelihood from the quantiser's cells that their coefficients lay in: what was rounded
+    away can be told from what wasn't there (docs/codec.md).
     """
 
     name: ClassVar[str] = "row-motion"
@@ -80,7 +82,7 @@ class RowMotion(MotionEstimator):
         template = MeanTemplate.measure(frames)
         readings = _measured(frames, template, half_of)
         doubts = [doubt for doubt in (readings.doubt, *_doubts(frames, template, readings)) if doubt]
-        notes = []
+        notes = [*readings.notes]
         if template.clipped > _CLIPPED:
             notes.append(f"{template.clipped:.1%} of the pixels are clipped or close to one that is, and left out")
         if stripes := _coded(frames, template, readings, int(self.params.stripe)):
@@ -126,13 +128,13 @@ def _coded(frames: SensorFrames, template: MeanTemplate, readings: RowReadings, 
     sway = np.sum(weight * readings.displacement, axis=1) / np.maximum(weight.sum(axis=1), 1e-9)
     if np.abs(sway).max(initial=0.0) > _RESTING:
         return None
-    return coded_motion.measure(frames, template, stripe)
+    return coded_motion.measure(frames, template, readings, stripe)
 
 
 def _of_stripes(
     frames: SensorFrames, readings: RowReadings, stripes: StripeReadings, doubts: list[str], notes: list[str]
 ) -> Motion:
-    """The motion of stripes of rows, each a sample in the middle of its rows."""
+    """The motion of stripes of rows, each a sample in the middle of its rows; of JPEG's rows where they tell more."""
     gain = gain_left(readings, stripes)
     if gain is not None and gain < _SWALLOWED:
         notes = [
@@ -142,6 +144,20 @@ def _of_stripes(
         ]
     offsets = frames.row_offsets()
     span, aperture = SIDE * frames.shutter.line_delay, frames.shutter.aperture
+    if stripes.by_table and (rows := rows_of(readings, stripes)):
+        return Motion(
+            displacement=rows.displacement,
+            precision=rows.precision,
+            observed=rows.observed,
+            frame_times=frames.clock.times,
+            row_offsets=offsets,
+            channels=CHANNELS,
+            frame_rate=frames.clock.rate,
+            exposure=aperture,
+            doubt="; ".join(doubts),
+            warnings=(*doubts, *notes),
+            codec_gain=gain,
+        )
     return Motion(
         displacement=stripes.displacement,
         precision=stripes.precision,

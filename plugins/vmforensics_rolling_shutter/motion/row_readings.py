@@ -24,6 +24,8 @@ class RowReadings:
         Why they can't be relied on, "" where they can.
     path : ndarray [shape=(frames, 2), float64, px] or None
         Where a drifting picture stood in the middle of each frame; the displacement is what the rows moved beyond it.
+    notes : tuple of str
+        What was followed or left out, in words.
     """
 
     displacement: NDArray[np.float32]
@@ -31,3 +33,4 @@ class RowReadings:
     observed: NDArray[np.bool_]
     doubt: str = ""
     path: NDArray[np.float64] | None = None
+    notes: tuple[str, ...] = ()

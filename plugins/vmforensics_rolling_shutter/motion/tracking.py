@@ -34,23 +34,25 @@ def track(frames: SensorFrames) -> NDArray[np.float64]:
 
     Returns
     -------
-    ndarray [shape=(frames, 2), float64, px]
-        Displacement of each frame along x and y; NaN for one that couldn't be decoded.
+    ndarray [shape=(frames, 3), float64, px, px and radians]
+        Displacement of each frame along x and y, and by how much it is turned about its middle before it is displaced,
+        x towards y; NaN for one that couldn't be decoded, or doesn't look like the others.
 
     Raises
     ------
     TooFewFrames
         Not a single frame could be decoded.
     Lost
-        The picture leaves itself, or changes beyond recognition.
+        The picture leaves itself or changes beyond recognition, and doesn't come back.
     """
     from scipy.ndimage import spline_filter
 
     factor = max(1, max(frames.rows, frames.cols) // _SIZE)
-    places = np.full((frames.frame_count, 2), np.nan)
+    places = np.full((frames.frame_count, 3), np.nan)
     reference: NDArray[np.float64] | None = None
     first = np.empty(0)
-    place, velocity, followed = np.zeros(2), np.zeros(2), False
+    place, velocity, followed = np.zeros(3), np.zeros(3), False
+    lost: int | None = None
     for block in frames.blocks():
         for index, luma in zip(block.index, block.luma, strict=True):
             picture = _reduced(luma, factor)
@@ -60,17 +62,27 @@ def track(frames: SensorFrames) -> NDArray[np.float64]:
                 found = _aligned(picture, reference, place + velocity)
                 if found is None:  # a jolt: look everywhere
                     found = _aligned(picture, reference, _searched(picture, first))
+                if found is None and not followed:
+                    raise _lost(LostAtOnce, int(index))
                 if found is None:
-                    raise (Lost if followed else LostAtOnce)(
-                        f"the picture can't be followed beyond frame {index}: it no longer looks like the first one",
-                        hint="choose a region or a stretch of the clip that stays in view; what moves by itself (a "
-                        "person, a string in full swing) can't serve",
-                    )
-                velocity, place, followed = found - place, found, True
-            places[index] = place * factor
+                    lost = int(index) if lost is None else lost
+                    velocity = np.zeros(3)
+                    continue
+                velocity, place, followed, lost = found - place, found, True, None
+            places[index] = place * (factor, factor, 1)
+    if lost is not None:
+        raise _lost(Lost, lost)
     if reference is None:
         raise TooFewFrames("no frame could be decoded")
     return places
+
+
+def _lost(kind: type[Lost], frame: int) -> Lost:
+    return kind(
+        f"the picture can't be followed beyond frame {frame}: it no longer looks like the first one",
+        hint="choose a region or a stretch of the clip that stays in view; what moves by itself (a person, a string in "
+        "full swing) can't serve",
+    )
 
 
 def _reduced(luma: NDArray[np.generic], factor: int) -> NDArray[np.float64]:
@@ -83,43 +95,61 @@ def _reduced(luma: NDArray[np.generic], factor: int) -> NDArray[np.float64]:
 
 
 def _searched(picture: NDArray[np.float64], first: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Displacement (x, y) to the pixel, wherever it is (Kuglin & Hines 1975, phase correlation)."""
+    """Displacement (x, y) to the pixel, wherever it is, unturned (Kuglin & Hines 1975, phase correlation)."""
     from skimage.registration import phase_cross_correlation
 
     (y, x), _, _ = phase_cross_correlation(picture, first)  # type: ignore[no-untyped-call]
-    return np.array([x, y], dtype=np.float64)
+    return np.array([x, y, 0], dtype=np.float64)
 
 
 def _aligned(
     picture: NDArray[np.float64], reference: NDArray[np.float64], start: NDArray[np.float64]
 ) -> NDArray[np.float64] | None:
-    """Displacement (x, y) of a picture against the reference's splines, in its px; None where it can't be found."""
-    from scipy.ndimage import shift
-
+    """Place (x, y, angle) of a picture against the reference's splines, in its px; None where it can't be found."""
     place = start.copy()
     rows, cols = picture.shape
+    units = np.array([1, 1, np.hypot(rows, cols) / 4])  # a turn in px, as most of the picture sees it
     for _ in range(_STEPS):
-        x, y = place
-        if abs(x) > cols / 2 or abs(y) > rows / 2 or np.max(np.abs(place - start)) > _LOST:
+        x, y, _ = place
+        if abs(x) > cols / 2 or abs(y) > rows / 2 or np.max(np.abs(place - start) * units) > _LOST:
             return None
-        template = shift(reference, (y, x), order=3, mode="mirror", prefilter=False)
-        top, left = (2 + max(0, int(np.ceil(d))) for d in (y, x))
-        bottom, right = (size - 2 - max(0, int(np.ceil(-d))) for size, d in ((rows, y), (cols, x)))
+        template = _seen_from(reference, place)
+        edge = abs(place[2]) * max(rows, cols) / 2
+        top, left = (2 + max(0, int(np.ceil(d + edge))) for d in (y, x))
+        bottom, right = (size - 2 - max(0, int(np.ceil(edge - d))) for size, d in ((rows, y), (cols, x)))
         inner = (slice(top, bottom), slice(left, right))
-        slopes = [-derivative(template, axis=axis)[inner].ravel() for axis in (1, 0)]
+        along, down = (-derivative(template, axis=axis)[inner] for axis in (1, 0))
+        # Only what columns move apart across the rows tells a turn: rows move apart as they are read one after another.
+        about = (np.arange(cols)[inner[1]] - (cols - 1) / 2 - x) * down
         level = template[inner].ravel()
-        design = np.stack([*slopes, level - level.mean(), np.ones_like(level)])
+        design = np.stack(
+            [along.ravel(), down.ravel(), about.ravel() / units[2], level - level.mean(), np.ones_like(level)]
+        )
         normal = design @ design.T
-        nuisance = np.linalg.solve(normal[2:, 2:] + 1e-9 * np.trace(normal[2:, 2:]) * np.eye(2), normal[2:, :2])
+        nuisance = np.linalg.solve(normal[3:, 3:] + 1e-9 * np.trace(normal[3:, 3:]) * np.eye(2), normal[3:, :3])
         moment = design @ (picture[inner].ravel() - level)
-        information = normal[:2, :2] - normal[:2, 2:] @ nuisance
-        step = _inverse(information) @ (moment[:2] - nuisance.T @ moment[2:])
-        place = place + np.clip(step, -1, 1)
+        information = normal[:3, :3] - normal[:3, 3:] @ nuisance
+        step = _inverse(information) @ (moment[:3] - nuisance.T @ moment[3:])
+        place = place + np.clip(step, -1, 1) / units
         if np.max(np.abs(step)) < _SETTLED:
             break
     likeness = np.corrcoef(level, picture[inner].ravel())[0, 1]
     return place if likeness > _LEAST_LIKENESS else None
 
 
+def _seen_from(reference: NDArray[np.float64], place: NDArray[np.float64]) -> NDArray[np.float64]:
+    """The reference, from its splines, as it looks from a place (x, y, angle)."""
+    from scipy.ndimage import affine_transform, shift
+
+    x, y, angle = place
+    if angle == 0:
+        return np.asarray(shift(reference, (y, x), order=3, mode="mirror", prefilter=False))
+    cos, sin = np.cos(angle), np.sin(angle)
+    back = np.array([[cos, -sin], [sin, cos]])  # of (row, column)
+    middle = (np.array(reference.shape) - 1) / 2
+    offset = middle - back @ (middle + np.array([y, x]))
+    return np.asarray(affine_transform(reference, back, offset, order=3, mode="mirror", prefilter=False))
+
+
 def _inverse(information: NDArray[np.float64]) -> NDArray[np.float64]:
-    return pseudo_inverse(information, 0.01 * float(np.trace(information)) / 4)
+    return pseudo_inverse(information, 0.01 * float(np.trace(information[:2, :2])) / 4)

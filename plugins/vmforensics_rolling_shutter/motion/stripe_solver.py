@@ -1,0 +1,201 @@
+"""Maximum likelihood of the motion of stripes of eight rows, from the cells that a codec's coefficients lay in."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from vmforensics.numerics.coded_cells import CONSTANT, Cells, transformed
+from vmforensics.numerics.noise import QUANTISATION
+from vmforensics.numerics.quantisation import told_by_cell
+from vmforensics_rolling_shutter.motion.mean_template import MeanTemplate
+from vmforensics_rolling_shutter.motion.stripe_blocks import StripeBlocks
+
+_MOST_TELLING = 24  # of a block's 64 coefficients; they hold nine tenths of what it knows of motion
+_LEAST_TOLD = 0.01  # of the mean coefficient's information
+_STEPS, _LONGEST_STEP = 5, 0.1  # Newton's, and px
+_WIDEST = 0.1  # px; uncertainty of the displacement to begin with
+_PRIOR = np.array([1 / 0.3**2, 1 / 0.3**2, 1 / 0.1**2])  # of x and y (1/px²) and of a relative gain
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Solution:
+    """Maximum likelihood of one frame.
+
+    Parameters
+    ----------
+    found : ndarray [shape=(groups, 3), float64]
+        Displacement along and across the rows (px), and relative gain.
+    precision : ndarray [shape=(groups, 2, 2), float64, 1/px²]
+        What the cells tell of the displacement; the weak prior that steadies Newton's method isn't in it.
+    doubt : ndarray [shape=(groups, 2), float64, px²]
+        Variance of the displacement.
+    likelihood : float
+        Logarithm.
+    """
+
+    found: NDArray[np.float64]
+    precision: NDArray[np.float64]
+    doubt: NDArray[np.float64]
+    likelihood: float
+
+
+class StripeSolver(ABC):
+    """What a region's coefficients are without and with motion.
+
+    A coefficient c of a block that is moved by d px, T its template and T' that of its slope, is T - T'·d (1 + g) + gT
+    with noise; the codec tells between which limits it lay. Newton's method on the logarithm of the likelihood, jointly
+    for (dx, dy) and the gain g of each stripe and half; the second derivatives are the information.
+
+    Parameters
+    ----------
+    blocks
+        The blocks that are used.
+    """
+
+    def __init__(self, blocks: StripeBlocks) -> None:
+        self.blocks = blocks
+
+    @abstractmethod
+    def solve(self, cells: Cells, sigma: float) -> Solution:
+        """Maximum likelihood of one frame.
+
+        Parameters
+        ----------
+        cells
+            The frame's, of the solver's blocks.
+        sigma : float, DN
+            The camera's noise before compression.
+        """
+
+    def _solved(
+        self,
+        low: NDArray[np.float32],
+        high: NDArray[np.float32],
+        design: NDArray[np.float32],
+        noise: NDArray[np.floating],
+        group: NDArray[np.int64],
+    ) -> Solution:
+        """The solution from some coefficients.
+
+        While the likelihood is flat, between limits wider than the noise, its curvature says nothing. The uncertainty
+        of the displacement counts as further noise of each coefficient, therefore, and shrinks from step to step.
+
+        Parameters
+        ----------
+        low, high : ndarray [shape=(n,), float32, DN]
+            Limits less the template.
+        design : ndarray [shape=(3, n), float32]
+            What the coefficients change by with x and y (DN/px), and with the gain (DN).
+        noise : ndarray [shape=(n,), DN²]
+        group : ndarray [shape=(n,), int64]
+        """
+        groups = self.blocks.groups
+        squares = design[:2] ** 2
+        doubt = np.full((groups, 2), _WIDEST**2)
+        found = np.zeros((groups, 3))
+        information = np.zeros((groups, 3, 3))
+        likelihood = 0.0
+        for step in range(_STEPS + 1):
+            spread = np.sqrt(noise + np.einsum("ak,ak->k", squares, doubt.T[:, group])).astype(np.float32)
+            mean = np.einsum("ak,ak->k", design, found.T[:, group].astype(np.float32))
+            logarithm, score, curve = told_by_cell(low - mean, high - mean, spread)
+            for a in range(3):
+                for b in range(a, 3):
+                    terms = np.bincount(group, curve * design[a] * design[b], groups)
+                    information[:, a, b] = information[:, b, a] = terms
+            if step == _STEPS:
+                likelihood = float(np.sum(logarithm))
+                break
+            slope = np.stack([np.bincount(group, score * design[a], groups) for a in range(3)], axis=1)
+            covariance = np.linalg.inv(information + np.diag(_PRIOR))
+            found += np.clip((covariance @ (slope - _PRIOR * found)[..., None])[..., 0], -_LONGEST_STEP, _LONGEST_STEP)
+            doubt = np.minimum(np.diagonal(covariance, axis1=1, axis2=2)[:, :2], doubt)
+        lost = information[:, :2, 2] / (information[:, 2, 2] + _PRIOR[2])[:, None]
+        precision = information[:, :2, :2] - lost[:, :, None] * information[:, None, 2, :2]
+        return Solution(found, precision, doubt, likelihood)
+
+
+class PredictedSolver(StripeSolver):
+    """For blocks whose transform differs from frame to frame; the same number of coefficients of each counts.
+
+    Parameters
+    ----------
+    blocks, template
+        Where, and what the picture is.
+    """
+
+    def __init__(self, blocks: StripeBlocks, template: MeanTemplate) -> None:
+        super().__init__(blocks)
+        still, design = coefficients(blocks, template)
+        whole = np.maximum(np.sum(design[:2] ** 2, axis=(2, 3), keepdims=True), 1e-9)
+        strength = np.sum(design[:2] ** 2 / whole, axis=0)
+        self._telling = np.argsort(-strength, axis=2, kind="stable")[:, :, :_MOST_TELLING]
+        self._still = np.take_along_axis(still, self._telling, 2)
+        self._design = np.take_along_axis(design, self._telling[None], 3)
+
+    def solve(self, cells: Cells, sigma: float) -> Solution:
+        """As `StripeSolver.solve` says."""
+        own = np.arange(len(self.blocks.group))
+        telling, still = self._telling[cells.which, own], self._still[cells.which, own]
+        low = np.take_along_axis(cells.low, telling, 1) - still
+        high = np.take_along_axis(cells.high, telling, 1) - still
+        count = telling.shape[1]
+        return self._solved(
+            low.ravel(),
+            high.ravel(),
+            self._design[:, cells.which, own].reshape(3, -1),
+            np.repeat(noise_of(cells, sigma), count),
+            np.repeat(self.blocks.group, count),
+        )
+
+
+class TableSolver(StripeSolver):
+    """For blocks of 8 by 8 px that are always coded alike; of each, the coefficients count that tell anything.
+
+    Parameters
+    ----------
+    blocks, template
+        Where, and what the picture is.
+    kept : ndarray [shape=(blocks, 64), float64]
+        The share of each coefficient's information that the quantiser leaves.
+    """
+
+    def __init__(self, blocks: StripeBlocks, template: MeanTemplate, kept: NDArray[np.float64]) -> None:
+        super().__init__(blocks)
+        still, design = coefficients(blocks, template)
+        told = np.sum(design[:2, 0] ** 2, axis=0) * kept
+        self._used = np.nonzero(told > _LEAST_TOLD * np.mean(told))
+        self._still, self._design = still[0][self._used], design[:, 0][:, self._used[0], self._used[1]]
+        self._group = blocks.group[self._used[0]]
+
+    def solve(self, cells: Cells, sigma: float) -> Solution:
+        """As `StripeSolver.solve` says."""
+        low, high = cells.low[self._used] - self._still, cells.high[self._used] - self._still
+        return self._solved(low, high, self._design, noise_of(cells, sigma)[self._used[0]], self._group)
+
+
+def coefficients(blocks: StripeBlocks, template: MeanTemplate) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """A template's coefficients, and what they change by with the motion and the light.
+
+    Returns
+    -------
+    still : ndarray [shape=(2, blocks, 64), float32, DN]
+        In either of the `coded_cells.TRANSFORMS`.
+    design : ndarray [shape=(3, 2, blocks, 64), float32]
+        By x and y (DN/px), and by the gain (DN); 0 for what is a mere brightness.
+    """
+    pictures = (template.mean, *template.slopes)
+    each = np.array(
+        [[transformed(blocks.cut(picture), which) for which in (0, 1)] for picture in pictures], dtype=np.float32
+    )
+    design = np.stack([-each[1], -each[2], each[0]])
+    return each[0], np.where(CONSTANT[:, None, :], np.float32(0), design)
+
+
+def noise_of(cells: Cells, sigma: float) -> NDArray[np.float64]:
+    """Variance of a coefficient about its mean: of the camera's picture, and of the limits [shape=(blocks,), DN²]."""
+    return np.asarray(sigma**2 + QUANTISATION + cells.blur.astype(np.float64) ** 2)
