@@ -29,7 +29,7 @@ from vmforensics.errors import VmforensicsError
 from vmforensics.plugins import Registry
 from vmforensics.recovery.controlling import control, heeded
 from vmforensics.recovery.inspect import InspectedStream
-from vmforensics.recovery.journey import key_interval, lines_of_lamps
+from vmforensics.recovery.journey import dead_zone, key_interval, lines_of_lamps
 from vmforensics.testing import PHOTOGRAPHS, SCENES, Camera, Flicker, Occluder, simulate, write_clip
 from vmforensics.testing.sound import silence
 from vmforensics.timing import judge_clock
@@ -124,7 +124,8 @@ class Soundless:
         motion = estimator.estimate(frames)  # type: ignore[attr-defined]
         signal = combiner.combine(motion)  # type: ignore[attr-defined]
         interval, lines = key_interval(stream, motion.frame_rate), lines_of_lamps(frames)
-        found = detect(motion, signal, key_interval=interval, lamp_lines=lines)
+        zone = dead_zone(frames.stream)
+        found = detect(motion, signal, key_interval=interval, dead_zone=zone, lamp_lines=lines)
         controls = control(
             frames,
             motion,
@@ -133,6 +134,7 @@ class Soundless:
             estimator.estimate,  # type: ignore[attr-defined]
             combiner.combine,  # type: ignore[attr-defined]
             key_interval=interval,
+            dead_zone=zone,
             lamp_lines=lines,
         )
         return heeded(found, controls).verdict.value, found.p_value

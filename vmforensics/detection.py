@@ -91,6 +91,7 @@ def detect(
     *,
     chosen: tuple[Signal, Signal] | None = None,
     key_interval: float = 0.0,
+    dead_zone: float = 0.0,
     lamp_lines: Sequence[float] = (),
     false_alarm_rate: float = FALSE_ALARM_RATE,
 ) -> Detection:
@@ -113,6 +114,9 @@ def detect(
         a codec repeats its errors from frame to frame: what several frames of a rolling shutter repeat counts once, and
         where that decides there is no verdict. And it lags behind a moving picture until the next key frame: what
         is no larger than such a lag gets no verdict.
+    dead_zone : float, px
+        RMS up to which such a codec may have made up the motion; 0 where its own decisions tell what it kept. What is
+        no larger gets no verdict.
     lamp_lines : sequence of float, Hz
         Frequencies at which the light flickers (`light.lamp_lines`): what is found there doesn't count.
     false_alarm_rate
@@ -191,6 +195,13 @@ def detect(
             return _undetermined(
                 f"the picture travels {travel:.2g} px from key frame to key frame, and an inter-coding codec lags "
                 f"behind it; the common motion of {found:.2g} px RMS may be no more than that lag",
+                false_alarm_rate,
+            )
+        if found < dead_zone:
+            return _undetermined(
+                f"the two halves of the region share a motion ({shown}) of {found:.2g} px RMS; below {dead_zone:g} px "
+                "a codec that predicts frames, and whose quantisers aren't known, moves whole parts of the picture by "
+                "itself",
                 false_alarm_rate,
             )
     sure = [f for f in findings if f.p_value * tests <= false_alarm_rate and f.power > 0]

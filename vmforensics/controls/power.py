@@ -40,7 +40,14 @@ class PowerCurve:
 
 
 def power_of(
-    motion: Motion, signal: Signal, tone: Tone, gain: float, *, false_alarm_rate: float, key_interval: float = 0.0
+    motion: Motion,
+    signal: Signal,
+    tone: Tone,
+    gain: float,
+    *,
+    false_alarm_rate: float,
+    key_interval: float = 0.0,
+    dead_zone: float = 0.0,
 ) -> PowerCurve | None:
     """Add a tone of growing size to the footage's own noise, and test.
 
@@ -62,6 +69,8 @@ def power_of(
         That the test is set to.
     key_interval : float, s
         As for `detect`: repetitions count once in the test here, too.
+    dead_zone : float, px
+        Likewise: a tone that reads as less is never found.
     """
     steady = motion.steadied()[0]
     along = replace(signal, axis=tone.axis)
@@ -92,6 +101,7 @@ def power_of(
             found[k] += float(p_value is not None and p_value <= false_alarm_rate)
     probability = np.maximum.accumulate(found / _ORDERS)
     levels = np.asarray(_LEVELS) * scale
+    probability[gain * levels < dead_zone] = 0
     limit = None
     if probability[-1] >= _SURE:
         least = int(np.argmax(probability >= _SURE))
@@ -99,4 +109,5 @@ def power_of(
         if least and probability[least] > probability[least - 1]:
             share = (_SURE - probability[least - 1]) / (probability[least] - probability[least - 1])
             limit = float(levels[least - 1] * (levels[least] / levels[least - 1]) ** share)
+        limit = max(limit, dead_zone / gain) if gain > 0 else limit
     return PowerCurve(tuple(levels.tolist()), tuple(probability.tolist()), limit, _ORDERS)

@@ -159,6 +159,7 @@ def control(
     combine: Combine,
     *,
     key_interval: float,
+    dead_zone: float = 0.0,
     lamp_lines: Sequence[float] = (),
     choose: Choose = lambda _: None,
 ) -> Controls:
@@ -173,6 +174,7 @@ def control(
     estimate, combine
         The run's motion estimator and combiner.
     key_interval : float, s
+    dead_zone : float, px
     lamp_lines : sequence of float, Hz
         As for `detect`.
     choose
@@ -215,6 +217,7 @@ def control(
             gain.value if gain else 1.0,
             false_alarm_rate=FALSE_ALARM_RATE,
             key_interval=key_interval,
+            dead_zone=dead_zone,
         )
     course = course_of(motion, signal, found.band)
     return Controls(still, kind, place, rms, chance, unlit, tone, gain, power, course, tuple(untold))

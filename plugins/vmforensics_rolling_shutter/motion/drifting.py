@@ -30,6 +30,8 @@ _PARTS_DOUBTED = 0.2
 _TURNED = 0.025  # px RMS at the picture's corners that it must turn by to be turned back
 _EVERYTHING = np.ones((1, 1), np.bool_)  # a frame that doesn't look like the others is covered wholly
 _TURN_TOLD = 0.05  # px from end to end at the corners that are worth a word
+_PASSED = 0.02  # of the frames
+_RESTING = 0.3  # px of travel that a picture at rest may have
 _COVER_SETTLED = 0.1  # of the covered cells, that may have changed
 _MEAN_FRAMES = 128  # spread over the clip, that the scene of a turning picture is the mean of; its noise adds 0.03 dB
 
@@ -104,7 +106,20 @@ def measure(frames: SensorFrames, half_of: NDArray[np.int64]) -> RowReadings:
     notes = told(covered)
     if turns:
         notes = (*_turn_told(path.at(instants[shown])[..., 2], frames), *notes)
-    return RowReadings(displacement, precision, observed, _doubt(np.array(apart), known, unsettled), stood, notes)
+    doubt = _doubt(np.array(apart), known, unsettled) or _passed(covered, stood)
+    return RowReadings(displacement, precision, observed, doubt, stood, notes)
+
+
+def _passed(covered: dict[int, NDArray[np.bool_]], stood: NDArray[np.float64]) -> str:
+    """Why motion behind something that passes can't be relied on; "" where it can."""
+    count = sum(bool(cells.any()) for cells in covered.values())
+    travel = float(np.hypot(*np.ptp(stood, axis=0)))
+    if count <= _PASSED * len(stood) or travel < _RESTING:
+        return ""
+    return (
+        f"something passes in front of a picture that moves, in {count} of {len(stood)} frames: what its edges leave "
+        "can't be told from motion; choose a region or a stretch of the clip without it"
+    )
 
 
 def _alike(covered: dict[int, NDArray[np.bool_]], before: dict[int, NDArray[np.bool_]]) -> bool:

@@ -22,6 +22,7 @@ _ROWS_RANGE = 0.305  # px RMS of the rows' motion up to which a sound's level is
 _FAST_RANGE = 0.6  # px up to which the series holds at all
 _LEAN_RANGE = 0.05  # px that a slow turn moves the outermost rows by, beyond which the picture is followed instead
 _LEAN_SEEN = 0.003  # px of it that are taken out of the rows, where it would be a sawtooth
+_WILD = 2.0  # px; a row that reads as more in such a picture shows something else, or next to nothing
 _AGREEMENT = 3.0  # times what two measurements of the turn differ by, RMS, that it has to be
 _LOUD = 0.1  # px that a fifth of the rows move by in a sound so loud that it looks like something passing
 _EDGE_ROWS = 8  # rows at the top and bottom whose derivatives are less exact than a sway asks for
@@ -77,6 +78,11 @@ def measure(frames: SensorFrames, template: MeanTemplate, half_of: NDArray[np.in
     lean = float(np.abs(turn[seen]).max(initial=0.0)) * rows / 2
     if lean > _LEAN_RANGE:
         return None
+    wild = np.abs(displacement).max(axis=-1) > _WILD
+    if wild.any():
+        observed &= ~wild
+        displacement[wild] = 0
+        places = Places.of(displacement, solver.precision, frames.shutter.line_delay)
     spread = Spread.of(place[observed[part]] for part, place in places)
     if spread.largest > FIRST_ORDER:
         expansion = Expansion.of(template, solver.functionals[:, :-1], spread)
