@@ -41,6 +41,7 @@ RIDGE = 1e-5  # of a channel's variance, added to it: keeps the precision of ove
 _SCALES = 4  # unless asked for otherwise, as in the 2014 paper
 _BEYOND = 0.01  # share of frames
 _DRIFT = 0.5  # px of slow motion that local phase follows without loss
+_LOST = 2.0  # px of it beyond which the waves that it compares aren't the same any more
 
 _Real = TypeVar("_Real", np.float32, np.float64)
 
@@ -408,10 +409,14 @@ def _motion(
         frame_rate=frames.clock.rate,
         exposure=frames.shutter.exposure,
     )
+    path = _path(motion)
+    means = np.array([part.mean(axis=0) for part in np.array_split(path, max(1, min(10, len(path) // 30)))])
+    drift = float(np.hypot(*np.ptp(means, axis=0)))
     return replace(
         motion,
         precision=(motion.precision / np.float32(excess(motion))).astype(np.float32),
-        warnings=tuple(_large_motion(motion, float(quarter[useful].min()))),
+        warnings=tuple(_large_motion(path, drift, float(quarter[useful].min()))),
+        doubt=_doubt(drift),
     )
 
 
@@ -425,21 +430,33 @@ def independent(channels: list[Channel], covariance: NDArray[np.float64]) -> tup
     return tuple(replace(c, half=None) if d else c for c, d in zip(channels, dependent, strict=True))
 
 
-def _large_motion(motion: Motion, quarter_wave: float) -> Iterator[str]:
-    """Warn of motion that phase can't follow: beyond a quarter of the finest wave, or away from the template."""
+def _path(motion: Motion) -> NDArray[np.float64]:
+    """What the channels have in common, where they saw anything [shape=(frames, 2), float64, px]."""
     gain = motion.response.T @ motion.precision[0, 0].astype(np.float64)
     solution = np.linalg.pinv(gain @ motion.response, rcond=1e-6, hermitian=True) @ gain
-    path = motion.displacement[motion.observed[:, 0], 0] @ solution.T
+    return np.asarray(motion.displacement[motion.observed[:, 0], 0] @ solution.T)
+
+
+def _large_motion(path: NDArray[np.float64], drift: float, quarter_wave: float) -> Iterator[str]:
+    """Warn of motion that phase can't follow: beyond a quarter of the finest wave, or away from the template."""
     beyond = float(np.mean(np.hypot(*path.T) > quarter_wave))
     if beyond > _BEYOND:
         yield (
             f"the scene moves by more than {quarter_wave:g} px, a quarter of the finest wave, in {beyond:.0%} of the "
             "frames: their displacement is unreliable; leave out the finest scales or stabilise the clip"
         )
-    means = np.array([part.mean(axis=0) for part in np.array_split(path, max(1, min(10, len(path) // 30)))])
-    drift = float(np.hypot(*np.ptp(means, axis=0)))
     if drift > _DRIFT:
         yield (
             f"the scene drifts by {drift:.1f} px over the clip: beyond {_DRIFT:g} px the gain falls and noise "
             "grows; stabilise the clip, or recover it in shorter parts"
         )
+
+
+def _doubt(drift: float) -> str:
+    """Why motion of a scene that drifts can't be relied on; "" where it can."""
+    if drift <= _LOST:
+        return ""
+    return (
+        f"the scene drifts by {drift:.1f} px, and local phase doesn't follow it: what it reads beyond {_LOST:g} px can "
+        "pass for sound; measure with gradient, which follows, or recover the clip in shorter parts"
+    )

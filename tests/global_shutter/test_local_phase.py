@@ -211,8 +211,11 @@ def test_a_region_too_small_for_the_scales_is_refused_or_warned_of() -> None:
 def test_motion_beyond_phase_and_drift_are_warned_of() -> None:
     (far,) = measure(clip("tone:300", rms_px=1.5, frames=150)).warnings
     assert "more than 1 px, a quarter of the finest wave" in far
-    (drift,) = measure(clip(drift=(1.2, 0.0), frames=150)).warnings
+    little = measure(clip(drift=(1.2, 0.0), frames=150))
+    (drift,) = little.warnings
     assert "drifts by 1." in drift
+    assert little.doubt == ""
+    assert "measure with gradient" in measure(clip(drift=(6.0, 0.0), frames=150)).doubt
 
 
 def test_a_rolling_shutter_gives_one_sample_at_the_rows_mean_instant() -> None:
