@@ -346,6 +346,8 @@ def test_the_shipped_stages_are_registered_by_entry_point_as_a_strangers_are() -
         ("frame_source", "image-sequence", "media"),
         ("frame_source", "photron", "media"),
         ("frame_source", "tiff-stack", "media"),
+        ("motion_estimator", "adaptive", "global-shutter"),
+        ("motion_estimator", "codec-cells", "global-shutter"),
         ("motion_estimator", "gradient", "global-shutter"),
         ("motion_estimator", "image-svd", "global-shutter"),
         ("motion_estimator", "local-phase-linear", "global-shutter"),

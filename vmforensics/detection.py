@@ -138,8 +138,7 @@ def detect(
     halves = [steady.half(k) for k in (0, 1)]
     if not all(half.channels for half in halves):
         return _undetermined("the motion estimator made no two independent halves to compare", false_alarm_rate)
-    size = len(signal.samples)
-    grids = [half.onto_grid(signal.axis, start=signal.start, rate=signal.rate, size=size) for half in halves]
+    grids = [_on_grid(half, signal) for half in halves]
     seen = grids[0].observed & grids[1].observed
     first, second = (_in_sigmas(grid, seen) for grid in grids)
     if max(_spread(first, seen), _spread(second, seen)) < _FROZEN:
@@ -229,8 +228,7 @@ def compared(motion: Motion, signal: Signal) -> tuple[Signal, Signal] | None:
     halves = [steady.half(k) for k in (0, 1)]
     if not all(half.channels for half in halves):
         return None
-    size = len(signal.samples)
-    first, second = (h.onto_grid(signal.axis, start=signal.start, rate=signal.rate, size=size) for h in halves)
+    first, second = (_on_grid(half, signal) for half in halves)
     return first, second
 
 
@@ -252,6 +250,17 @@ def fresh_share(motion: Motion, axis: tuple[float, float]) -> float:
     """
     steady = _without_standing_patterns(motion)
     return _fresh_share(steady.half(0), steady.half(1), axis)
+
+
+def _on_grid(half: Motion, signal: Signal) -> Signal:
+    """A half's motion on a signal's axis and time line, about its mean: else gaps, where it is 0, would make a pattern.
+
+    Whatever the two halves have in common must be motion; a distance from where the picture stood at first isn't.
+    """
+    grid = half.onto_grid(signal.axis, start=signal.start, rate=signal.rate, size=len(signal.samples))
+    if not grid.observed.any():
+        return grid
+    return replace(grid, samples=np.where(grid.observed, grid.samples - grid.samples[grid.observed].mean(), 0.0))
 
 
 def _centred(signal: Signal, seen: NDArray[np.bool_]) -> NDArray[np.float64]:

@@ -95,11 +95,14 @@ class MotionEstimator(Stage):
         What its motion holds: displacement, unless it measures something else that the rows show.
     masks : bool
         Whether it leaves out the pixels that `SensorFrames.mask` excludes; polygons ask for that.
+    reads_coding : bool
+        Whether it lives on what a codec tells (`SensorFrames.coded_blocks`), and refuses footage that tells nothing.
     """
 
     kind = "motion_estimator"
     quantity: ClassVar[Quantity] = DISPLACEMENT
     masks: ClassVar[bool] = False
+    reads_coding: ClassVar[bool] = False
 
     @abstractmethod
     def estimate(self, frames: SensorFrames) -> Motion:

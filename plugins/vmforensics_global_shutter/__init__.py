@@ -9,6 +9,8 @@ from vmforensics.stages import MotionEstimator, SignalCombiner
 @hookimpl
 def vmforensics_motion_estimators() -> list[type[MotionEstimator]]:
     """Motion of the whole scene, one sample a frame."""
+    from vmforensics_global_shutter.adaptive import Adaptive
+    from vmforensics_global_shutter.codec_cells import CodecCells
     from vmforensics_global_shutter.gradient import Gradient
     from vmforensics_global_shutter.image_svd import ImageSVD
     from vmforensics_global_shutter.local_phase import LocalPhase
@@ -18,7 +20,18 @@ def vmforensics_motion_estimators() -> list[type[MotionEstimator]]:
     from vmforensics_global_shutter.phase_correlation import PhaseCorrelation
     from vmforensics_global_shutter.riesz_phase import RieszPhase
 
-    return [Gradient, LocalPhase, LocalPhaseLinear, RieszPhase, PhaseCorrelation, OpticalFlow, ImageSVD, MeanIntensity]
+    return [
+        Adaptive,
+        Gradient,
+        LocalPhase,
+        LocalPhaseLinear,
+        RieszPhase,
+        PhaseCorrelation,
+        OpticalFlow,
+        ImageSVD,
+        MeanIntensity,
+        CodecCells,
+    ]
 
 
 @hookimpl

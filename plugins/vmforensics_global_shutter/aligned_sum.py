@@ -76,6 +76,10 @@ def _aligned(motion: Motion, lags: NDArray[np.int64]) -> Motion:
     # Noise is independent from frame to frame: channels that now stand at different frames share none of it.
     together = lags[:, None] == lags[None, :]
     covariance = np.linalg.pinv(motion.precision.astype(np.float64), rcond=1e-9, hermitian=True) * together
+    if len(covariance) > 1:  # each frame's own
+        for lag in set(lags.tolist()):
+            own = np.ix_(*map(np.arange, covariance.shape[:2]), lags == lag, lags == lag)
+            covariance[own] = _shifted(covariance[own], lag)
     precision = np.linalg.pinv(covariance, rcond=1e-9, hermitian=True)
     largest = float(np.abs(lags).max()) / motion.frame_rate
     notice = f"{np.count_nonzero(lags)} of {len(lags)} channels were shifted, by up to {1000 * largest:.3g} ms"

@@ -73,12 +73,15 @@ def shifted(grid: Motion, lags: NDArray[np.float64]) -> Motion:
         return grid
     seen = grid.observed[:, 0]
     where = np.arange(len(seen))
-    displacement = grid.displacement.copy()
+    displacement, precision = grid.displacement.copy(), grid.precision.copy()
     observed = seen.copy()
     for lag in np.unique(lags[lags != 0]).tolist():
         own = np.flatnonzero(lags == lag)
         whole = np.stack([np.interp(where, where[seen], grid.displacement[seen, 0, c]) for c in own], axis=1)
         displacement[:, 0, own] = _earlier(whole, lag)
+        if len(precision) > 1:  # each frame's own
+            block = np.ix_(where, np.zeros(1, np.int64), own, own)
+            precision[block] = grid.precision[block][np.clip(where + round(lag), 0, len(seen) - 1)]
         for step in {math.floor(lag), math.ceil(lag)}:
             source = where + step
             inside = (source >= 0) & (source < len(seen))
@@ -90,6 +93,7 @@ def shifted(grid: Motion, lags: NDArray[np.float64]) -> Motion:
     return replace(
         grid,
         displacement=np.where(observed[:, None, None], displacement, np.float32(0)),
+        precision=precision,
         observed=observed[:, None],
         warnings=(*grid.warnings, notice),
     )

@@ -31,6 +31,7 @@ _END = 0.015  # of the scale at its ends
 _SAMPLE = 25_000  # pixels that tell the sensor's noise
 _ROWS_APART = 4  # between those that tell a frame's brightness
 _BAND = 2**15  # pixels that are worked on at a time
+_SAME_LIGHT = 2e-3  # of a frame's contrast, by which it changes without its light
 _WILD = 30.0  # times the usual variance; such a pixel doesn't tell the sensor's noise
 _SPIKE = 0.15  # of full scale; a lens lets no single pixel stand out of its neighbours by so much
 _KERNEL = (0.25, 0.5, 0.25)  # of neighbours that stand in for a missing pixel
@@ -237,24 +238,36 @@ def sharpened(mean: NDArray[np.float64], moments: NDArray[np.float64]) -> NDArra
 
 
 def _temporal_variance(blocks: Sequence[FrameBlock], count: int) -> tuple[NDArray[np.float32], int]:
-    """Half the mean square difference of successive frames, less each pair's mean change; from how many pairs."""
+    """Half the mean square difference of successive frames in the same light; from how many pairs."""
     most = int(np.clip(_PAIR_PIXELS // blocks[0].luma[0].size, _LEAST_PAIRS, _PAIRS))
     stride = max(1, count // most)
     pairs = [(block.luma[k - 1], block.luma[k]) for block in blocks for k in range(1, len(block.luma), stride)]
     if not pairs:  # blocks of a single frame each
         pairs = [(a.luma[0], b.luma[0]) for a, b in zip(blocks[:-1:stride], blocks[1::stride], strict=False)]
     some = slice(None, None, _ROWS_APART)
-    changes = [np.float32(after[some].mean() - before[some].mean()) for before, after in pairs]
+    lights = [_light(before[some], after[some]) for before, after in pairs]
     squares = np.zeros(blocks[0].luma.shape[1:], np.float32)
     for own in _bands(squares.shape):
         difference = np.empty(squares[own].shape, np.float32)
-        for (before, after), change in zip(pairs, changes, strict=True):
-            np.subtract(after[own], before[own], out=difference, dtype=np.float32)
-            difference -= change
+        for (before, after), (gain, offset) in zip(pairs, lights, strict=True):
+            if gain == 1:
+                np.subtract(after[own], before[own], out=difference, dtype=np.float32)
+            else:
+                np.multiply(before[own], -gain, out=difference, dtype=np.float32)
+                difference += after[own]
+            difference -= offset
             difference *= difference
             squares[own] += difference
     squares /= 2 * len(pairs)
     return squares, len(pairs)
+
+
+def _light(before: Luma, after: Luma) -> tuple[np.float32, np.float32]:
+    """Gain and offset (DN) of a frame's light against the one before; a gain of 1 where it changes too little."""
+    gain = float(after.std() / max(float(before.std()), 1e-9))
+    if abs(gain - 1) < _SAME_LIGHT:
+        gain = 1.0
+    return np.float32(gain), np.float32(float(after.mean()) - gain * float(before.mean()))
 
 
 def _bands(shape: tuple[int, ...]) -> Iterator[slice]:

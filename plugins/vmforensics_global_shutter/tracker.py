@@ -39,7 +39,7 @@ _KEPT_PIXELS = 2**24  # of linearisations that are kept for a picture that comes
 _DARKEST = 0.2  # of the still picture's contrast; a frame that shows less of it shows something else
 _LIGHT_STEP = 2  # every how-manieth row tells a frame's contrast; its error counts as much as it moves
 _LIGHT_PIXELS = 2**18  # of a picture; in a larger one half as many rows do
-_LIGHT_KNOWN = 1e-3  # of the contrast, to which it must be known to be used
+_LIGHT_SURE, _LIGHT_KNOWN = 1e-3, 0.03  # of the contrast: known so well, fewer rows do; known worse, it isn't used
 
 
 Key = tuple[int, int, int]
@@ -412,8 +412,12 @@ def _powers(values: NDArray[np.float64]) -> list[NDArray[np.float64]]:
 
 
 def _light(view: View) -> Part | None:
-    """Reads a frame's contrast relative to the view; None where noise hides it."""
-    cols = slice(None)
+    """Reads a frame's contrast relative to the view; None where noise hides it.
+
+    Its error times the distance from the anchor adds to the displacement's noise: little, for slopes are less than
+    contrast. A flicker that isn't undone would turn the camera's own motion into sound.
+    """
+    cols, error = slice(None), np.inf
     for step in (2 * _LIGHT_STEP, _LIGHT_STEP) if view.picture.size > _LIGHT_PIXELS else (_LIGHT_STEP,):
         rows = slice(None, None, step)
         picture, known = view.picture[rows, cols], view.known[rows, cols]
@@ -422,9 +426,10 @@ def _light(view: View) -> Part | None:
         contrast = np.where(known, picture - picture[known].mean(), 0)
         energy = float(np.sum(contrast**2))
         noise = float(np.median(view.noise.variance(picture[known])))
-        if noise < _LIGHT_KNOWN**2 * energy:
+        error = math.sqrt(noise / max(energy, 1e-9))
+        if error < _LIGHT_SURE:
             break
-    else:
+    if error > _LIGHT_KNOWN:
         return None
     weights = (contrast / energy).ravel()[None].astype(np.float32)
     return Part(rows, cols, slice(0, 1), weights)

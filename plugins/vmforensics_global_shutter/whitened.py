@@ -39,7 +39,7 @@ class Whitened:
     @classmethod
     def of(cls, grid: Motion) -> Whitened:
         """The components of a motion on the frames' grid."""
-        precision = grid.precision.mean(axis=(0, 1), dtype=np.float64)
+        precision = _usual(grid.precision)
         labels = _groups(precision, grid.channels)
         turns, group = [], []
         for label in range(labels.max(initial=-1) + 1):
@@ -52,7 +52,7 @@ class Whitened:
             group += [label] * turn.shape[1]
         turn = np.concatenate(turns, axis=1) if turns else np.zeros((len(labels), 0))
         fast, share = _fast(grid)
-        covariance = np.linalg.pinv(precision, rcond=_NOTHING, hermitian=True)
+        covariance = np.asarray(np.linalg.pinv(precision, rcond=_NOTHING, hermitian=True), dtype=np.float64)
         return cls((fast @ (turn / np.sqrt(share))).astype(np.float32), np.array(group, np.int64), turn, covariance)
 
     @property
@@ -63,6 +63,20 @@ class Whitened:
     def gains(self, loads: NDArray[np.float64]) -> NDArray[np.float64]:
         """What channels read of a signal that components carry with the given loads [shape=(channels,), float64]."""
         return np.asarray(self.covariance @ self.turn @ loads)
+
+
+def _usual(precision: NDArray[np.float32]) -> NDArray[np.float64]:
+    """Inverse of the mean covariance of the frames [shape=(channels, channels), float64, 1/px²].
+
+    Where it differs from frame to frame, their mean precision would make the noise of most larger than 1.
+    """
+    if len(precision) == 1:
+        return np.asarray(precision.mean(axis=(0, 1), dtype=np.float64))
+    telling = np.trace(precision[:, 0], axis1=1, axis2=2) > 0
+    if not telling.any():
+        return np.zeros(precision.shape[2:])
+    covariance = np.linalg.pinv(precision[telling, 0].astype(np.float64), rcond=_NOTHING, hermitian=True)
+    return np.asarray(np.linalg.pinv(covariance.mean(axis=0), rcond=_NOTHING, hermitian=True))
 
 
 def _groups(precision: NDArray[np.float64], channels: tuple[Channel, ...]) -> NDArray[np.int64]:

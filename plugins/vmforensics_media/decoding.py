@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import StrEnum
@@ -19,6 +20,8 @@ from vmforensics_media.jpeg import luma_table
 
 _SILENT = {"magicyuv", "mpeg4", "prores"}
 """Decoders that don't always complain of damage which parallel decoding of frames conceals at random."""
+
+_MOST_THREADS = 16  # as FFmpeg's own limit
 
 _TELLING = {"h264"}
 """Decoders whose threads, one a frame, tell a frame's quantisers before they have read them all."""
@@ -89,6 +92,8 @@ def decoded_frames(
         heard, errors = attempt.heard_from(codec), attempt.errors  # while the file was probed
         one_by_one = codec in _SILENT or (coding and codec in _TELLING)
         video.stream.thread_type = "SLICE" if one_by_one else "AUTO"
+        if not one_by_one:  # more frames under way than FFmpeg would have: its reader has other things to do, too
+            video.stream.codec_context.thread_count = min(2 * (os.cpu_count() or 1), _MOST_THREADS)
         tables = _Tables(wanted=coding and codec == "mjpeg")
         for packet in video.packets():
             tables.look_at(packet)

@@ -37,11 +37,11 @@ USUAL = ("high-pass", "spectral-subtraction")
         ("{motion_estimator: [a, b]}", [("a", "aligned-sum", USUAL), ("b", "aligned-sum", USUAL)]),
         (
             "{signal_combiner: [c, d], denoiser: [[], w]}",
-            [("local-phase", c, d) for c in ("c", "d") for d in ((), ("w",))],
+            [("adaptive", c, d) for c in ("c", "d") for d in ((), ("w",))],
         ),
         (
             "{denoiser: [w, [high-pass, {name: w, params: {window: 20ms}}]]}",
-            [("local-phase", "aligned-sum", d) for d in (("w",), ("high-pass", "w"))],
+            [("adaptive", "aligned-sum", d) for d in (("w",), ("high-pass", "w"))],
         ),
     ],
 )
@@ -52,8 +52,8 @@ def test_each_alternative_meets_each(compare: str, wanted: list[Any]) -> None:
 def test_runs_are_named_by_number_and_method_and_work_on_the_exhibit_named() -> None:
     runs = expanded(case("{evidence: B, denoiser: [[], [high-pass, spectral-subtraction, wiener-known-noise]]}")).runs
     assert [run.name for run in runs] == [
-        "01-local-phase-aligned-sum",
-        "02-local-phase-aligned-sum-high-pass-spectral-subtraction-wiener",
+        "01-adaptive-aligned-sum",
+        "02-adaptive-aligned-sum-high-pass-spectral-subtraction-wiener-kn",
     ]
     assert {run.evidence for run in runs} == {"B"}
     names = [run.name for run in expanded(case(f"{{motion_estimator: [{', '.join('a' * 101)}]}}")).runs]

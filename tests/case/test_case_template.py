@@ -110,7 +110,7 @@ def test_case_for_clip_global():
     assert case.camera.capture_fps == 2200
     assert case.region.width == 3
     assert parse_case(dump_case(case, leave_out_defaults=True)).case == case
-    assert resolve(case).runs[0].motion_estimator.name == "local-phase"
+    assert resolve(case).runs[0].motion_estimator.name == "adaptive"
 
 
 def test_case_for_clip_rolling():

@@ -99,7 +99,7 @@ def test_replay_and_validate_say_how_a_run_came_out(vmf, case_folder):
     table = vmf("validate", case_folder)
     assert table.code == 0
     assert [line.split()[0] for line in table.out.splitlines()] == ["identical", "not", "2"]
-    assert vmf("validate", case_folder / "evidence").code == 20
+    assert vmf("validate", case_folder / "evidence").code == 50
 
 
 def test_a_run_that_comes_out_otherwise_has_its_exit_code(vmf, case_folder, monkeypatch):

@@ -45,7 +45,7 @@ def test_result_says_what_was_found_and_how(result, clip):
     assert low < 310 < high
     assert [(stage["kind"], stage["name"]) for stage in result["method"]] == [
         ("frame_source", "video"),
-        ("motion_estimator", "local-phase"),
+        ("motion_estimator", "adaptive"),
         ("signal_combiner", "aligned-sum"),
         ("denoiser", "high-pass"),
         ("denoiser", "spectral-subtraction"),
@@ -54,6 +54,7 @@ def test_result_says_what_was_found_and_how(result, clip):
         ("exporter", "arrays"),
     ]
     assert all(stage["version"] and stage["source_sha256"] for stage in result["method"])
+    assert result["method"][1]["chose"] == "gradient: no part of the picture moves far by itself"
     assert result["evidence"]["sha256"] == hashlib.sha256(clip.read_bytes()).hexdigest()
     assert result["evidence"]["size_bytes"] == clip.stat().st_size
     assert (result["evidence"]["name"], result["evidence"]["decoded_frames"]) == ("chips.mkv", 330)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from vmforensics.numerics.quantisation import codec_limited_information, kept_information, told_by_cell
+from vmforensics.numerics.coded.quantisation import codec_limited_information, kept_information, told_by_cell
 
 
 def test_score_and_information_are_the_likelihood_s_derivatives():

@@ -35,7 +35,7 @@ class FirstFrames(FrameStream):
 
 
 def recovered(
-    clip: Path, *, capture_fps: float, region: Region | None = None, estimator: str = "local-phase", frames: int = 1800
+    clip: Path, *, capture_fps: float, region: Region | None = None, estimator: str = "adaptive", frames: int = 1800
 ) -> tuple[Signal, Verdict]:
     """The signal of a high-speed clip by the shipped stages, and the verdict on it."""
     registry = Registry()

@@ -9,9 +9,9 @@ import pytest
 
 from vmforensics.data import Motion, Shutter, Verdict
 from vmforensics.detection import detect
+from vmforensics.numerics.mean_template import MeanTemplate
 from vmforensics.testing import Camera, Flicker, Occluder, Simulation, simulate
 from vmforensics_rolling_shutter.gap.row_average import RowAverage
-from vmforensics_rolling_shutter.motion.mean_template import MeanTemplate
 from vmforensics_rolling_shutter.motion.row_motion import RowMotion
 from vmforensics_rolling_shutter.motion.tracking import track
 from vmforensics_rolling_shutter.motion.turn_meter import TurnMeter

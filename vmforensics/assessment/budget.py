@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from vmforensics.assessment.floor import Floor
+
+if TYPE_CHECKING:
+    from vmforensics.assessment.codec_bound import CodecBound
 
 LOWEST = 80.0
 """Hz; speech begins here."""
@@ -78,6 +81,10 @@ class Method:
     part : (int, int, int, int) or None, px
         Rectangle (x, y, width, height) that it was measured on, and reckoned from it for the whole by what else shows
         motion; None: on the whole.
+    bound : CodecBound or None
+        What the codec's quantisers left; None of a picture that moves, whose mean is blurred.
+    chose : str
+        Of an estimator that chooses among methods, which it chose and why; "" of others.
     """
 
     shutter: str
@@ -92,6 +99,8 @@ class Method:
     samples_per_second: float
     frames: int
     part: tuple[int, int, int, int] | None = None
+    bound: CodecBound | None = None
+    chose: str = ""
 
     def detectable(self, highest: float) -> float | None:
         """RMS motion (px) of the scene that equals the noise from 80 Hz up to a frequency; None: nothing seen there."""
@@ -113,6 +122,7 @@ class Method:
         return {
             "shutter": self.shutter,
             "motion_estimator": self.estimator,
+            "method": self.chose or None,
             "refusal": self.refusal or None,
             "doubt": self.doubt or None,
             "upper_limit_hz": self.upper,
@@ -121,6 +131,7 @@ class Method:
             "noise_density_along_row_px_per_rthz": floor.along_row if floor else None,
             "noise_density_across_rows_px_per_rthz": floor.across_rows if floor else None,
             "noise_excess": floor.excess if floor else None,
+            "motion_over_stated_noise": floor.seen if floor else None,
             "sample_rate_hz": floor.rate if floor else None,
             "axis_along_row": floor.axis[0] if floor else None,
             "axis_across_rows": floor.axis[1] if floor else None,
@@ -145,6 +156,7 @@ class Method:
                 }
                 for loud in LOUDNESS
             ],
+            "codec_bound": self.bound.described(self.upper) if self.bound else None,
         }
 
 

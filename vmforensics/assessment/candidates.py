@@ -98,16 +98,39 @@ def candidates(texture: Texture, count: int) -> list[Candidate]:
     return found
 
 
-def widest_strip(texture: Texture, pixels: int) -> Candidate | None:
+@dataclass(frozen=True, slots=True)
+class Strip:
+    """A part of the picture that stands for the whole.
+
+    Parameters
+    ----------
+    region : Region
+        In readout order, all rows of it.
+    share : float
+        Of the information on motion that the whole picture's frames hold.
+    row_share : float
+        Of that which the picture's median row holds.
+    """
+
+    region: Region
+    share: float
+    row_share: float
+
+
+def widest_strip(texture: Texture, pixels: int) -> Strip | None:
     """The strip of all rows that holds most information of those of a number of pixels; None where all are fewer."""
     whole = texture.whole
     if whole.width * whole.height <= pixels:
         return None
-    column = _strength(texture).sum(axis=0)
+    strength = _strength(texture)
+    column = strength.sum(axis=0)
     count = len(column)
     wide = max(1, count * pixels // (whole.width * whole.height))
     left = int(np.argmax([column[first : first + wide].sum() for first in range(count - wide + 1)]))
-    return _candidate(texture, 0, len(texture.rows) - 2, left, left + wide - 1)
+    inside = slice(left, left + wide)
+    part = _candidate(texture, 0, len(strength) - 1, left, left + wide - 1)
+    own, every = (float(np.median(each.sum(axis=1))) for each in (strength[:, inside], strength))
+    return Strip(part.region, part.share, own / every if every > 0 and own > 0 else part.share)
 
 
 def _strength(texture: Texture) -> NDArray[np.float64]:

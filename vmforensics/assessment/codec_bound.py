@@ -12,15 +12,17 @@ from numpy.typing import NDArray
 from vmforensics.assessment.budget import BANDS, LOWEST
 from vmforensics.data import FrameBlock, FrameCoding, FrameStream, Region, TableCoding
 from vmforensics.data.codec import LOSSLESS, MACROBLOCK
-from vmforensics.numerics.coded_cells import SIDE, transformed
+from vmforensics.numerics.coded.cells import SIDE, transformed
+from vmforensics.numerics.coded.levels import Levels
+from vmforensics.numerics.coded.quantisation import codec_limited_information
+from vmforensics.numerics.coded.tables import TableReader
 from vmforensics.numerics.derivative import derivative
-from vmforensics.numerics.levels import Levels
 from vmforensics.numerics.noise import QUANTISATION
-from vmforensics.numerics.quantisation import codec_limited_information
-from vmforensics.numerics.table_cells import TableReader
 
 _EIGHT_BITS = 255
 _FRAMES = 48  # that noise and steps are taken from, at the beginning
+_MOST_CODINGS = 8  # of those frames, whose steps are averaged over
+_BLOCK_ROWS = 32  # of blocks, that are reckoned at once
 _MOST_BLOCKS = 2000
 _STIR = 1e-4  # px²; ranks coefficients by how much motion would change them
 _LEAST_EXPLAINED = 0.3  # share of the blocks that must lie on the quantiser's lattice
@@ -94,7 +96,7 @@ def codec_bound(
     """Reckon what is left of the information on motion.
 
     Each coefficient of the picture's slope, in 8 by 8 px cosine transforms, counts by what a uniform quantiser of its
-    step leaves under the camera's noise (`codec_limited_information`); steps are averaged over the first frames. The
+    step leaves under the camera's noise (`codec_limited_information`), on average over some of the first frames. The
     noise is that before compression: of JPEG by how often levels change (`Levels.noise`). Of H.264 it is only known to
     be at least what decoded frames still show; less noise would leave more, so that the figure stays a bound, and the
     loss is the largest that it can have been.
@@ -136,8 +138,8 @@ def codec_bound(
     left, free = np.zeros(2), np.zeros(2)
     for axis in (0, 1):
         slope = derivative(blocks.picture, axis=1 - axis)
-        without = codec_limited_information(slope, np.full((SIDE, SIDE), 1e-9), total)
-        kept = np.mean([codec_limited_information(slope, blocks.steps(one), total) for one in codings], axis=0)
+        without = _information(slope, np.full((SIDE, SIDE), 1e-9), total)
+        kept = np.mean([_information(slope, blocks.steps(one), total) for one in _some(codings)], axis=0)
         left[axis], free[axis] = _of_sample(kept, shutter), _of_sample(without, shutter)
     clearest = int(np.argmax(left))
     if left[clearest] <= 0:
@@ -164,6 +166,26 @@ def _first(stream: FrameStream) -> Iterator[FrameBlock]:
         left -= count
         if left <= 0:
             return
+
+
+def _some(codings: list[FrameCoding | TableCoding]) -> list[FrameCoding | TableCoding]:
+    """A few of them, spread evenly: steps hardly change from frame to frame."""
+    return [codings[k] for k in np.unique(np.linspace(0, len(codings) - 1, _MOST_CODINGS).astype(int))]
+
+
+def _information(slope: NDArray[np.float64], steps: NDArray[np.floating], sigma: float) -> NDArray[np.float64]:
+    """As `codec_limited_information`, some rows of blocks at a time, which needs less memory."""
+    size = _BLOCK_ROWS * SIDE
+    return np.concatenate(
+        [
+            codec_limited_information(
+                slope[top : top + size],
+                steps if steps.ndim == 2 else steps[top // SIDE : top // SIDE + _BLOCK_ROWS],
+                sigma,
+            )
+            for top in range(0, len(slope), size)
+        ]
+    )
 
 
 def _of_sample(information: NDArray[np.float64], shutter: str) -> float:

@@ -26,6 +26,8 @@ class Floor:
     excess : float or None
         Times as much that the two halves, measured on disjoint pixels, show in the band that counts. None: too little
         to tell.
+    seen : float or None
+        Times as much that the motion itself shows there, sound and all: noise can't be more. None as for `excess`.
     axis : (float, float)
         Direction that is measured most surely.
     along_row, across_rows : float or None, px/√Hz
@@ -38,6 +40,7 @@ class Floor:
 
     stated: float
     excess: float | None
+    seen: float | None
     axis: tuple[float, float]
     along_row: float | None
     across_rows: float | None
@@ -48,9 +51,20 @@ class Floor:
     def density(self) -> float:
         """One-sided noise density: as stated, times what the halves show beyond it (px/√Hz).
 
-        Halves that agree better than that are frames that a codec copied from one another.
+        Halves that agree better than stated are frames that a codec copied from one another, in part: the noise lies
+        between what is stated and `held` of it, and the geometric mean is taken.
         """
-        return self.stated * max(self.excess or 1.0, 1.0)
+        return self.stated * max(self.excess or 1.0, 1.0) * float(np.sqrt(self.held))
+
+    @property
+    def held(self) -> float:
+        """Least share of the stated noise that there must be: less than 1 where a codec holds frames alike.
+
+        The halves' disagreement, and what they have in common, which is no more than the motion shows in all.
+        """
+        if self.excess is None or self.seen is None:
+            return 1.0
+        return min(max(self.excess, self.seen), 1.0)
 
     def of_more(self, share: float) -> Floor:
         """The floor of a larger region, of whose information on motion this one holds a share."""
@@ -82,9 +96,10 @@ def floor_of(motion: Motion, *, lowest: float, highest: float) -> Floor | None:
     if not found:
         return None
     best = min(found, key=lambda axis: found[axis][0] / found[axis][1])
-    excess = _excess(motion, best, lowest, min(highest, rate / 2), rate)
+    steady, band = motion.steadied()[0], (lowest, min(highest, rate / 2))
+    excess, seen = (_strength(each, steady, band, rate) for each in (_unlike(steady, best), _alike(steady, best)))
     each = [found[axis][0] if axis in found else None for axis in ((1.0, 0.0), (0.0, 1.0))]
-    return Floor(found[best][0], excess, best, each[0], each[1], found[best][1], rate)
+    return Floor(found[best][0], excess, seen, best, each[0], each[1], found[best][1], rate)
 
 
 def _clearest(motion: Motion) -> tuple[float, float]:
@@ -93,30 +108,42 @@ def _clearest(motion: Motion) -> tuple[float, float]:
     return (float(x), float(y)) if x > 0 or (x == 0 and y > 0) else (-float(x), -float(y))
 
 
-def _excess(motion: Motion, axis: tuple[float, float], lowest: float, highest: float, rate: float) -> float | None:
-    """By how much two halves differ in a band, over what their uncertainties say; a common motion isn't in it."""
-    steady = motion.steadied()[0]
-    solved = [_solved(steady.half(k), axis) for k in (0, 1)]
-    variance = solved[0][1] + solved[1][1]
-    seen = motion.observed & np.isfinite(variance)
+def _unlike(motion: Motion, axis: tuple[float, float]) -> NDArray[np.float64]:
+    """What two halves differ by, over what their uncertainties say [shape=(frames, rows)]; NaN where it isn't known.
+
+    A common motion isn't in it.
+    """
+    first, second = (_solved(motion.half(k), axis) for k in (0, 1))
+    variance = np.broadcast_to(first[1] + second[1], motion.observed.shape)
+    return np.where(np.isfinite(variance), (first[0] - second[0]) / np.sqrt(variance), np.nan)
+
+
+def _alike(motion: Motion, axis: tuple[float, float]) -> NDArray[np.float64]:
+    """The motion, over its uncertainty [shape=(frames, rows)]; NaN where it isn't known."""
+    displacement, information = motion.along(axis)
+    return np.where(information > 0, displacement * np.sqrt(information), np.nan)
+
+
+def _strength(values: NDArray[np.float64], motion: Motion, band: tuple[float, float], rate: float) -> float | None:
+    """RMS of values of unit variance, at a motion's instants, in a band (Hz); None where there are too few."""
+    seen = motion.observed & np.isfinite(values)
     if not seen.any():
         return None
-    unlike = (solved[0][0] - solved[1][0])[seen] / np.sqrt(np.broadcast_to(variance, seen.shape)[seen])
     instants = motion.instants
     slot = np.rint((instants[seen] - instants.min()) * rate).astype(np.int64)
     number = np.bincount(slot)
-    difference = np.bincount(slot, unlike) / np.sqrt(np.maximum(number, 1))
+    mean = np.bincount(slot, values[seen]) / np.sqrt(np.maximum(number, 1))
     length = max(_LEAST_SEGMENT, len(number) // _SEGMENTS)
     count = len(number) // length
     frequency = np.fft.rfftfreq(length, 1 / rate)
-    band = (frequency >= lowest) & (frequency < highest)
-    if count < 2 or np.count_nonzero(band) < _LEAST_BINS:
+    inside = (frequency >= band[0]) & (frequency < band[1])
+    if count < 2 or np.count_nonzero(inside) < _LEAST_BINS:
         return None
     window = np.sin(np.pi * (np.arange(length) + 0.5) / length) ** 2
     weight = np.sum(window**2 * (number > 0)[: count * length].reshape(count, length), axis=1)
     used = weight > 0.5 * weight.max(initial=0.0)
-    pieces = difference[: count * length].reshape(count, length)[used] * window
-    power = np.abs(np.fft.rfft(pieces, axis=1)[:, band]) ** 2
+    pieces = mean[: count * length].reshape(count, length)[used] * window
+    power = np.abs(np.fft.rfft(pieces, axis=1)[:, inside]) ** 2
     return float(np.sqrt(np.median(power.mean(axis=1) / weight[used])))
 
 

@@ -12,19 +12,16 @@ import numpy as np
 
 from vmforensics.assessment import heat_map
 from vmforensics.assessment.budget import Method
-from vmforensics.assessment.candidates import Candidate, best_region, candidates, widest_strip
-from vmforensics.assessment.codec_bound import codec_bound
-from vmforensics.assessment.floor import Floor, floor_of
+from vmforensics.assessment.candidates import Candidate, best_region, candidates
+from vmforensics.assessment.measuring import Sight, measure
 from vmforensics.assessment.summary import suggested_case, summarise
 from vmforensics.assessment.texture import Texture
 from vmforensics.assessment.verdict import Judgement, Suitability, judge
-from vmforensics.case import USUAL_STAGES, ShutterKind, dump_case
+from vmforensics.case import ShutterKind, dump_case
 from vmforensics.custody import EvidenceDigest, Ledger, RunFolder, WatchedStream, array_digest
-from vmforensics.data import Clock, Evidence, FrameStream, Motion, Region, RowTime, SensorFrames, Shutter
-from vmforensics.errors import RegionError, TooFewFrames, Unsuitable
-from vmforensics.light import judge_exposure, judge_lamp
+from vmforensics.data import Clock, Evidence, Region, RowTime, SensorFrames, Shutter
+from vmforensics.errors import TimingError
 from vmforensics.plugins import Registry
-from vmforensics.readout import judge_readout
 from vmforensics.recovery import guard
 from vmforensics.recovery.examination import Examination
 from vmforensics.recovery.inspect import InspectedStream
@@ -32,28 +29,26 @@ from vmforensics.recovery.opening import clock_on_record, exhibit_at, open_watch
 from vmforensics.recovery.outcome import Outcome
 from vmforensics.recovery.plan import describe_implementation, source_for
 from vmforensics.recovery.record import folder_for, saying_where, setting
-from vmforensics.recovery.stretch import Stretch
 from vmforensics.recovery.summary import to_json
 from vmforensics.recovery.watch import Unwatched, Watcher
-from vmforensics.stages import FrameSource, MotionEstimator, RowTimeCalibrator, Stage
+from vmforensics.shots import cuts_of
+from vmforensics.stages import FrameSource, RowTimeCalibrator, Stage
 
 _PIXELS = 200_000_000
 """What is looked at: all 2200 frames of a second at 240 × 180, 22 s of 640 × 480 at 30 frames/s, and no less than 120
 frames of larger pictures."""
 
+_PASSES = {1: "detail and noise", 2: "flicker of lamps"}
+
 _ORDINARY, _HIGH_SPEED = 100.0, 400.0
 """Frames/s; slower footage is hardly ever from a global shutter, faster footage hardly ever from a rolling one."""
 
-_MOVING_PIXELS, _MOVING_FRAMES = 10_000_000, 16
-"""What a picture that moves is followed through, which takes a hundred times as long."""
-
-_MOVING_PART = 700_000
-"""Pixels of a larger picture that are followed: a part of all its rows, with as much of their detail as fits."""
-
 _HIGH_SPEED_CAMERAS = frozenset({"Phantom Cine", "Photron MRAW"})  # whose sensors have global shutters
 
+_LARGEST_READOUT = 1.02
+"""Of a frame's time, that its readout or exposure may last as stated."""
+
 _CALIBRATORS = ("telemetry", "mains-flicker")
-_READOUT = 0.9  # share of a frame's time that a readout is taken to last where it isn't known; only noise rests on it
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,11 +128,12 @@ def assess_clip(
         examination = Examination(evidence, ledger, watcher)
         before = examination.before()
         stream, clock = run.open(source)
-        texture = run.look(stream, clock)
+        seen, texture = run.look(stream, clock)
         row_time = run.find_row_time(stream, clock)
-        methods = run.measure(stream, clock, row_time, texture)
+        methods = run.measure(seen, clock, row_time, texture)
         examination.after(before)
-        result = run.publish(before, stream, clock, texture, row_time, methods, count)
+        cuts = [int(seen.index[k]) for k in cuts_of(seen.change, seen.light, stream.full_scale)]
+        result = run.publish(before, stream, clock, texture, row_time, methods, count, cuts)
     return Outcome(folder.path, result, ledger.head)
 
 
@@ -165,21 +161,47 @@ class _Run:
         """Open the first seconds of the evidence as frames, and judge the clock of all of it."""
         implementation = self._implementation(source)
         with self._ledger.step(source.kind, implementation=implementation) as record:
-            stream = open_watched(source, self._evidence, implementation, self._watcher, most_pixels=_PIXELS)
+            stream = open_watched(
+                source, self._evidence, implementation, self._watcher, passes=_PASSES, most_pixels=_PIXELS
+            )
             whole = cast(Any, stream).whole
             record["facts"] = dict(stream.facts)
             record["frames"], record["frames_looked_at"] = len(whole), stream.frame_count
         clock = clock_on_record(stream, self._ledger, self._watcher, stamps=whole, capture_fps=self._known.capture_fps)
         self._whole = float(clock.times[-1]) + 1 / clock.rate
+        self._check_known(clock, stream.height)
         return stream, replace(clock, times=clock.times[: stream.frame_count])
 
-    def look(self, stream: WatchedStream, clock: Clock) -> Texture:
-        """Measure the picture's detail and noise."""
+    def _check_known(self, clock: Clock, rows: int) -> None:
+        """Refuse a row time or exposure that can't be.
+
+        Raises
+        ------
+        TimingError
+            It doesn't fit into a frame's time.
+        """
+        for what, seconds in (
+            ("a readout", (self._known.row_time or 0.0) * rows),
+            ("an exposure", self._known.exposure or 0.0),
+        ):
+            if seconds > _LARGEST_READOUT / clock.rate:
+                raise TimingError(
+                    f"{what} of {seconds * 1e3:.2f} ms doesn't fit into a frame of {1e3 / clock.rate:.2f} ms",
+                    hint="it, or the frame rate, is wrong; the row time is the readout divided by the rows",
+                )
+
+    def look(self, stream: WatchedStream, clock: Clock) -> tuple[InspectedStream, Texture]:
+        """Measure the picture's detail and noise, and notice what the frames tell of lamps."""
         with self._ledger.step("look at texture and noise") as record:
-            texture = Texture.of(SensorFrames(stream, clock, region=self._known.region))
+            region = self._region(stream)
+            seen = InspectedStream(stream, Shutter(), region)
+            texture = Texture.of(SensorFrames(seen, clock, region=region))
             record["noise_dn2"] = {"a": texture.noise.a, "b": texture.noise.b}
             record["output_sha256"] = array_digest(texture.information)
-        return texture
+        return seen, texture
+
+    def _region(self, stream: WatchedStream) -> Region:
+        return self._known.region or Region(0, 0, stream.width, stream.height)
 
     def find_row_time(self, stream: WatchedStream, clock: Clock) -> RowTime | None:
         """The row time as stated, or as the file or the lamps tell it; None for high-speed footage."""
@@ -209,92 +231,18 @@ class _Run:
             return RowTime(found[0].method, "; ".join(reasons))
         return min(found, key=lambda r: r.relative_uncertainty or np.inf, default=None)
 
-    def measure(self, stream: WatchedStream, clock: Clock, row_time: RowTime | None, texture: Texture) -> list[Method]:
+    def measure(
+        self, stream: InspectedStream, clock: Clock, row_time: RowTime | None, texture: Texture
+    ) -> list[Method]:
         """Measure the noise of each method that the clip may allow."""
         shutters = [self._known.shutter] if self._known.shutter else []
-        if not shutters and stream.facts.get("container") in _HIGH_SPEED_CAMERAS:
+        if not shutters and cast(Any, stream).facts.get("container") in _HIGH_SPEED_CAMERAS:
             shutters = ["global"]
         elif not shutters:
             shutters = ["rolling"] * (clock.rate <= _HIGH_SPEED) + ["global"] * (clock.rate >= _ORDINARY)
-        shown: FrameStream = stream
-        part = None
-        if texture.moved:
-            part = widest_strip(texture, _MOVING_PART)
-            region = part.region if part else texture.whole
-            frames = max(_MOVING_FRAMES, _MOVING_PIXELS // (region.width * region.height))
-            shown = Stretch(stream, frames)
-            clock = replace(clock, times=clock.times[: shown.frame_count])
-        return [self._method(ShutterKind(kind), shown, clock, row_time, part) for kind in shutters]
-
-    def _method(
-        self, kind: ShutterKind, stream: FrameStream, clock: Clock, row_time: RowTime | None, part: Candidate | None
-    ) -> Method:
-        name = USUAL_STAGES[kind]["motion_estimator"][0]
-        estimator = cast(MotionEstimator, self._registry.create("motion_estimator", name))
-        region = self._known.region or Region(0, 0, stream.width, stream.height)
-        if part is not None:
-            region = self._placed(part).region
-        rolling = kind is ShutterKind.ROLLING
-        line_delay = 0.0
-        if rolling:
-            line_delay = (row_time and row_time.value) or _READOUT / clock.rate / stream.height
-        shutter = Shutter(line_delay=line_delay, exposure=self._known.exposure)
-        inspected = InspectedStream(cast(Any, stream), shutter, region)
-        frames = SensorFrames(inspected, clock, shutter, region)
-        floor: Floor | None = None
-        gain: float | None = None
-        refusal = doubt = ""
-        implementation = self._implementation(estimator)
-        upper = 0.5 / line_delay if rolling else clock.rate / 2
-        with self._ledger.step(estimator.kind, implementation=implementation, shutter=kind.value) as record:
-            try:
-                motion = guard.call(implementation, lambda: estimator.estimate(frames), Motion)
-            except (Unsuitable, RegionError, TooFewFrames) as error:
-                refusal = error.message
-            else:
-                doubt, gain = motion.doubt, motion.codec_gain
-                floor = floor_of(motion, lowest=min(80.0, upper / 4), highest=1000.0)
-                if floor is not None and part is not None:
-                    floor = floor.of_more(part.share)
-                refusal = self._refusal(motion, frames, row_time) if rolling else ""
-                record["noise_density_px_per_rthz"] = floor.density if floor else None
-            record["refusal"], record["doubt"] = refusal or None, doubt or None
-        duty = line_delay * frames.rows * clock.rate if rolling and row_time and row_time.value else None
-        return Method(
-            shutter=kind.value,
-            estimator=name,
-            floor=floor,
-            refusal=refusal,
-            doubt=doubt,
-            upper=min(upper, 4000.0) if rolling else upper,
-            gain=gain,
-            exposure=self._known.exposure,
-            duty=duty,
-            samples_per_second=clock.rate * (frames.rows if rolling else 1),
-            frames=frames.frame_count,
-            part=(region.x, region.y, region.width, region.height) if part is not None else None,
-        )
-
-    @staticmethod
-    def _refusal(motion: Motion, frames: SensorFrames, row_time: RowTime | None) -> str:
-        """Why rows' instants mean nothing; "" where they may."""
-        stream, exposure = frames.stream, frames.shutter.exposure
-        if refused := judge_exposure(exposure).refusal:
-            return refused
-        if isinstance(stream, InspectedStream) and len(stream.index):
-            instants = frames.clock.times[stream.index, None] + frames.row_offsets()[stream.bands]
-            if refused := judge_lamp(stream.light, instants, exposure).refusal:
-                return refused
-            readout = judge_readout(motion, predicted=stream.facts.get("inter_coded") is True)
-            if row_time is not None and row_time.determinate and readout.verdict.value == "contradicted":
-                return readout.reason
-            if (
-                readout.pace is not None
-                and readout.uncertainty is not None
-                and _together(readout.pace, readout.uncertainty)
-            ):
-                return f"{readout.reason}"
-        return ""
+        region = self._known.region or Region(0, 0, cast(Any, stream).width, cast(Any, stream).height)
+        sight = Sight(stream, clock, region, self._known.exposure, row_time, texture)
+        return [measure(sight, ShutterKind(kind), self._registry, self._ledger, self._watcher) for kind in shutters]
 
     def publish(
         self,
@@ -305,6 +253,7 @@ class _Run:
         row_time: RowTime | None,
         methods: Sequence[Method],
         count: int,
+        cuts: Sequence[int],
     ) -> dict[str, Any]:
         """Write the map, the case and assessment.json."""
         with self._ledger.step("judge") as record:
@@ -313,8 +262,10 @@ class _Run:
                 clock,
                 row_time,
                 duration=self._whole,
+                looked_at=stream.frame_count / clock.rate,
                 clipped=texture.clipped,
                 predicted=stream.facts.get("inter_coded") is True,
+                cuts=cuts,
             )
             record["verdict"], record["reasons"] = judgement.word.value, list(judgement.reasons)
         with self._ledger.step("summarise"):
@@ -325,7 +276,7 @@ class _Run:
             picture = heat_map.draw(
                 texture.picture,
                 texture.uncertainty * per_frame,
-                (texture.rows, texture.cols),
+                (texture.tiles.rows, texture.tiles.cols),
                 ([("best", seen)] if seen else []) + [(str(k), c) for k, c in enumerate(listed, start=1)],
                 title=f"{self._evidence.path.name}: {judgement.word.value}",
                 caption=judgement.reasons[0],
@@ -356,27 +307,8 @@ class _Run:
                 ranked=ranked,
                 files=files,
             )
-            for told, method in zip(result["methods"], methods, strict=True):
-                told["codec_bound"] = self._codec_bound(method, stream, clock, texture, row_time)
             self._ledger.published(self._folder.write("assessment.json", to_json(result)))
         return result
-
-    def _codec_bound(
-        self, method: Method, stream: WatchedStream, clock: Clock, texture: Texture, row_time: RowTime | None
-    ) -> dict[str, Any] | None:
-        """What the codec's quantisers left, for assessment.json; None of a picture that moves: its mean is blurred."""
-        if texture.moved:
-            return None
-        rolling = method.shutter == ShutterKind.ROLLING.value
-        line_delay = (row_time and row_time.value) or _READOUT / clock.rate / stream.height
-        return codec_bound(
-            stream,
-            texture.picture,
-            self._known.region,
-            shown=float(np.sqrt(texture.noise.variance(texture.picture).mean())),
-            line_delay=line_delay if rolling else 0.0,
-            frame_rate=clock.rate,
-        ).described(method.upper)
 
     def _placed(self, candidate: Candidate) -> Candidate:
         """A candidate of the region looked at, as a rectangle of the whole picture."""
@@ -388,11 +320,6 @@ class _Run:
 
     def _implementation(self, stage: Stage) -> dict[str, Any]:
         return describe_implementation(stage, self._registry.find(stage.kind, stage.name))
-
-
-def _together(pace: float, uncertainty: float) -> bool:
-    """Whether the rows were exposed together, by the picture's own motion."""
-    return abs(pace) < 4 * uncertainty and uncertainty < 0.1
 
 
 __all__ = ["Judgement", "Knowledge", "Suitability", "assess_clip"]

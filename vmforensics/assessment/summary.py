@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import vmforensics
 from vmforensics.assessment.budget import Method
@@ -99,6 +99,7 @@ def summarise(
         "duration_s": whole_duration,
         "looked_at": {
             "frames": stream.frame_count,
+            "of_frames": len(cast(Any, stream).whole),
             "seconds": stream.frame_count / clock.rate,
             "from": "the beginning",
         },
@@ -126,8 +127,8 @@ def summarise(
         "best_region": describe_candidate(best, clock.rate) if best else None,
         "candidates": [describe_candidate(candidate, clock.rate) for candidate in ranked],
         "map": {
-            "row_edges_px": texture.rows.tolist(),
-            "column_edges_px": texture.cols.tolist(),
+            "row_edges_px": texture.tiles.rows.tolist(),
+            "column_edges_px": texture.tiles.cols.tolist(),
             "uncertainty_per_frame_px": [
                 [value if value < 1e6 else None for value in row] for row in texture.uncertainty.tolist()
             ],

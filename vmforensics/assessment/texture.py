@@ -2,23 +2,22 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
+from vmforensics.assessment.frame_sums import FrameSums, difference
+from vmforensics.assessment.tiles import Tiles, slopes
 from vmforensics.data import Luma, Region, SensorFrames
-from vmforensics.errors import TooFewFrames
-from vmforensics.numerics.derivative import NOISE_GAIN, derivative
+from vmforensics.numerics.derivative import NOISE_GAIN
 from vmforensics.numerics.noise import NoiseModel
 
-_TILES = 24  # along the longer side, at most
-_LEAST_TILE = 16  # px
-_PAIRS, _LEAST_PAIRS, _PAIRED_PIXELS = 48, 12, 50_000_000  # of successive frames, spread over the stretch
 _MOVED = 1.25  # times the detail of the mean that single frames must have for the picture to have moved
+_TRAVEL = 0.15  # px that it must have moved by between the frames looked at, too
 _ALIVE = 4.0  # times the noise that successive frames differ by where something happens
-_PILE = 5e-4  # share of the pixels at the largest or the smallest code from which that is clipping
+_FLAT = 0.25  # of the pixels, those with the least slopes, that the noise of a picture that moves is told from
+_SAMPLES = 100_000  # pixels that noise is told from, about
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -31,8 +30,7 @@ class Texture:
         Temporal mean, in readout order.
     noise : NoiseModel
         Variance of a pixel.
-    rows, cols : ndarray [shape=(tiles + 1,), int64, px]
-        Where the tiles begin and end.
+    tiles : Tiles
     information : ndarray [shape=(tile rows, tile columns, 2, 2), float64, 1/px²]
         Fisher information of one frame on (dx, dy), gain and offset of the tile's brightness projected out.
     alive : ndarray [shape=(tile rows, tile columns), bool]
@@ -41,13 +39,12 @@ class Texture:
     clipped : float
         Share of the pixels that reach either end of the codes in use.
     moved : bool
-        Whether the picture moved by so much that its mean is blurred.
+        Whether the picture, or what holds most of its detail, moved by so much that the mean is blurred.
     """
 
     picture: NDArray[np.float64]
     noise: NoiseModel
-    rows: NDArray[np.int64]
-    cols: NDArray[np.int64]
+    tiles: Tiles
     information: NDArray[np.float64]
     alive: NDArray[np.bool_]
     clipped: float
@@ -58,40 +55,40 @@ class Texture:
         """One pass over some frames.
 
         The information is Σ ∇I ∇Iᵀ / σ²(I) of the mean picture, less what the mean's own noise feigns; of a picture
-        that moves it is that of pairs of successive frames, E[∇Iₙ ∇Iₙ₊₁ᵀ], in which noise doesn't count.
+        that moves it is that of pairs of successive frames, E[∇Iₙ ∇Iₙ₊₁ᵀ / σ²], in which noise doesn't count.
 
         Raises
         ------
         TooFewFrames
             Fewer than three frames could be decoded.
         """
-        seen = _Pass.over(frames)
-        mean = seen.total / seen.count
-        slopes = (derivative(mean, axis=1), derivative(mean, axis=0))
-        temporal = seen.squares / (2 * seen.pairs)
-        noise = NoiseModel.fitted(mean, slopes, temporal)
-        rows, cols = _edges(frames.rows), _edges(frames.cols, frames.rows)
-        variance = noise.variance(mean)
-        design = np.stack([mean - mean.mean(), np.ones_like(mean), *slopes])
-        normal = _tile_sums(design[:, None] * design[None, :] / variance, rows, cols)
-        feigned = _tile_sums(NOISE_GAIN / seen.count * np.ones_like(mean), rows, cols)
-        information = _projected(normal) - feigned[..., None, None] * np.eye(2)
-        level = _tile_sums(variance, rows, cols) / _tile_sums(np.ones_like(mean), rows, cols)
-        paired = _tile_sums(seen.crossed / seen.pairs, rows, cols)
-        single = np.stack([paired[..., 0], paired[..., 2], paired[..., 2], paired[..., 1]], axis=-1)
-        single = single.reshape(*paired.shape[:2], 2, 2) / level[..., None, None]
-        moved = bool(np.trace(single.sum((0, 1))) > _MOVED * max(np.trace(information.sum((0, 1))), 1e-9))
+        sums = FrameSums.over(frames)
+        tiles = Tiles.of(frames.rows, frames.cols)
+        mean = sums.mean()
+        temporal = sums.squares / np.float32(2 * sums.pairs)
+        noise = _noise(mean, temporal, tiles)
+        normal, level = _normal(mean, noise, tiles), np.empty(tiles.shape)
+        differ, detail = np.empty(tiles.shape), np.empty(tiles.shape)
+        for k, band in tiles.bands():
+            level[k] = tiles.sums(noise.variance(mean[band]))
+            differ[k] = tiles.sums(temporal[band])
+            along, down = slopes(mean, band)
+            detail[k] = tiles.sums(along**2 + down**2)
+        detail -= 2 * NOISE_GAIN / sums.count * level
+        moved = _travel(mean, sums.kept, tiles) > _TRAVEL and _blurred(detail, sums.kept, tiles)
         if moved:
-            information = single
-        differ = _tile_sums(temporal, rows, cols) / _tile_sums(np.ones_like(mean), rows, cols)
+            noise = _noise_of_pairs(sums.kept, tiles)
+            information = _crossed(sums.kept, tiles, noise)
+        else:
+            feigned = NOISE_GAIN / sums.count * tiles.pixels
+            information = _projected(normal) - feigned[..., None, None] * np.eye(2)
         return cls(
             picture=mean,
             noise=noise,
-            rows=rows,
-            cols=cols,
+            tiles=tiles,
             information=_positive(information),
             alive=(differ > _ALIVE * level) & (not moved),
-            clipped=_clipped(seen.highest, seen.lowest, frames.full_scale),
+            clipped=sums.clipped(),
             moved=moved,
         )
 
@@ -105,75 +102,95 @@ class Texture:
     @property
     def whole(self) -> Region:
         """All of it, in readout order."""
-        return self.region(0, len(self.rows) - 2, 0, len(self.cols) - 2)
+        down, across = self.tiles.shape
+        return self.region(0, down - 1, 0, across - 1)
 
     def region(self, top: int, bottom: int, left: int, right: int) -> Region:
         """The rectangle of some tiles (last ones included), in readout order."""
-        y, x = int(self.rows[top]), int(self.cols[left])
-        return Region(x, y, int(self.cols[right + 1]) - x, int(self.rows[bottom + 1]) - y)
+        rows, cols = self.tiles.rows, self.tiles.cols
+        y, x = int(rows[top]), int(cols[left])
+        return Region(x, y, int(cols[right + 1]) - x, int(rows[bottom + 1]) - y)
 
 
-@dataclass(slots=True, eq=False)
-class _Pass:
-    """Sums over the frames [shape=(rows, cols)]."""
-
-    total: NDArray[np.float64]
-    squares: NDArray[np.float64]
-    crossed: NDArray[np.float64]
-    highest: NDArray[np.uint16]
-    lowest: NDArray[np.uint16]
-    count: int = 0
-    pairs: int = 0
-
-    @classmethod
-    def over(cls, frames: SensorFrames) -> _Pass:
-        shape = (frames.rows, frames.cols)
-        sums = cls(
-            np.zeros(shape),
-            np.zeros(shape),
-            np.zeros((*shape, 3)),
-            np.zeros(shape, np.uint16),
-            np.full(shape, np.iinfo(np.uint16).max, np.uint16),
-        )
-        pairs = int(np.clip(_PAIRED_PIXELS // (frames.rows * frames.cols), _LEAST_PAIRS, _PAIRS))
-        stride = max(1, frames.frame_count // pairs)
-        last: tuple[int, Luma] | None = None
-        for block in frames.blocks():
-            sums.total += block.luma.sum(axis=0, dtype=np.float64)
-            np.maximum(sums.highest, block.luma.max(axis=0, initial=0), out=sums.highest)
-            np.minimum(sums.lowest, block.luma.min(axis=0, initial=frames.full_scale), out=sums.lowest)
-            sums.count += len(block.luma)
-            for index, luma in zip(block.index.tolist(), block.luma, strict=True):
-                if last is not None and last[0] == index - 1 and index % stride == stride - 1:
-                    sums.add_pair(last[1].astype(np.float64), luma.astype(np.float64))
-                if index % stride in (stride - 2, stride - 1) or stride == 1:
-                    last = (index, luma.copy())  # a source may use a block's memory again
-        if sums.count < 3 or not sums.pairs:
-            raise TooFewFrames(f"{sums.count} frame(s) could be decoded; an assessment needs at least 3 in a row")
-        return sums
-
-    def add_pair(self, before: NDArray[np.float64], luma: NDArray[np.float64]) -> None:
-        """Count two successive frames."""
-        change = luma - before
-        change -= change.mean(axis=1, keepdims=True)  # a lamp's
-        self.squares += change * change
-        (x, y), (u, v) = ((derivative(f, axis=1), derivative(f, axis=0)) for f in (before, luma))
-        self.crossed += np.stack([x * u, y * v, (x * v + y * u) / 2], axis=-1)
-        self.pairs += 1
+def _noise(mean: NDArray[np.float64], temporal: NDArray[np.float32], tiles: Tiles) -> NoiseModel:
+    """The noise of a picture at rest, from the temporal variance of its pixels."""
+    step = max(1, mean.size // _SAMPLES)
+    samples = [
+        tuple(each.ravel()[::step] for each in (mean[band], *slopes(mean, band), temporal[band]))
+        for _, band in tiles.bands()
+    ]
+    level, along, down, variance = (np.concatenate(each) for each in zip(*samples, strict=True))
+    return NoiseModel.fitted(level, (along, down), variance)
 
 
-def _edges(size: int, other: int = 0) -> NDArray[np.int64]:
-    """Where tiles begin and end along a side (px)."""
-    tile = max(_LEAST_TILE, math.ceil(max(size, other) / _TILES / 8) * 8)
-    return np.asarray(np.linspace(0, size, max(1, round(size / tile)) + 1).astype(np.int64))
+def _noise_of_pairs(pairs: list[tuple[Luma, Luma]], tiles: Tiles) -> NoiseModel:
+    """The noise of a picture that moves, from where each frame's slopes are least."""
+    step = max(1, len(pairs) * pairs[0][0].size // _SAMPLES)
+    samples = []
+    for before, luma in pairs:
+        change = difference(before, luma)
+        for _, band in tiles.bands():
+            along, down = (slope.ravel()[::step] for slope in slopes(before, band))
+            steep = along**2 + down**2
+            flat = steep <= np.quantile(steep, _FLAT)
+            level, changed = (each[band].ravel()[::step][flat].astype(np.float64) for each in (before, change))
+            samples.append((level, along[flat], down[flat], changed**2 / 2))
+    level, along, down, variance = (np.concatenate(each) for each in zip(*samples, strict=True))
+    return NoiseModel.fitted(level, (along, down), variance)
 
 
-def _tile_sums(values: NDArray[np.float64], rows: NDArray[np.int64], cols: NDArray[np.int64]) -> NDArray[np.float64]:
-    """Sums over tiles; the picture's axes are the last two, or the first two where there are three."""
-    if values.ndim == 4:
-        summed = np.add.reduceat(np.add.reduceat(values, rows[:-1], axis=2), cols[:-1], axis=3)
-        return np.asarray(np.moveaxis(summed, (2, 3), (0, 1)))
-    return np.asarray(np.add.reduceat(np.add.reduceat(values, rows[:-1], axis=0), cols[:-1], axis=1))
+def _normal(mean: NDArray[np.float64], noise: NoiseModel, tiles: Tiles) -> NDArray[np.float64]:
+    """Normal equations of each tile's (gain, offset, dx, dy) [shape=(*tiles, 4, 4), float64]."""
+    normal = np.empty((*tiles.shape, 4, 4))
+    middle = mean.mean()
+    for k, band in tiles.bands():
+        weight = 1 / noise.variance(mean[band])
+        design = (mean[band] - middle, np.ones_like(weight), *slopes(mean, band))
+        for i, one in enumerate(design):
+            for j, other in enumerate(design[: i + 1]):
+                normal[k, :, i, j] = normal[k, :, j, i] = tiles.sums(weight * one * other)
+    return normal
+
+
+def _crossed(pairs: list[tuple[Luma, Luma]], tiles: Tiles, noise: NoiseModel | None = None) -> NDArray[np.float64]:
+    """E[∇Iₙ ∇Iₙ₊₁ᵀ], over the variance where the noise is given [shape=(*tiles, 2, 2), float64]."""
+    crossed = np.zeros((*tiles.shape, 2, 2))
+    for before, luma in pairs:
+        for k, band in tiles.bands():
+            first, second = slopes(before, band), slopes(luma, band)
+            if noise is not None:
+                variance = noise.variance(before[band].astype(np.float64))
+                first = (first[0] / variance, first[1] / variance)
+            for i, one in enumerate(first):
+                for j, other in enumerate(second):
+                    crossed[k, :, i, j] += tiles.sums(one * other)
+    return np.asarray((crossed + np.swapaxes(crossed, -1, -2)) / (2 * len(pairs)))
+
+
+def _blurred(detail: NDArray[np.float64], pairs: list[tuple[Luma, Luma]], tiles: Tiles) -> bool:
+    """Whether single frames hold more detail than their mean [shape=tiles, DN²/px²] where there is most of it.
+
+    Noise that a codec carries over from frame to frame looks like detail of single frames, but is little beside it.
+    """
+    single = np.maximum(np.trace(_crossed(pairs, tiles), axis1=-2, axis2=-1), 0.0)
+    return bool(single[single > _MOVED * np.maximum(detail, 0.0)].sum() > 0.5 * single.sum() > 0)
+
+
+def _travel(mean: NDArray[np.float64], pairs: list[tuple[Luma, Luma]], tiles: Tiles) -> float:
+    """How far apart the first frames of pairs stand, by least squares on the mean's slopes, px.
+
+    Slopes see no more than their own width of a motion, which is enough here.
+    """
+    normal, moments = np.zeros((2, 2)), np.zeros((len(pairs), 2))
+    for _, band in tiles.bands():
+        gradient = np.stack([slope.ravel() for slope in slopes(mean, band)])
+        normal += gradient @ gradient.T
+        for k, (frame, _) in enumerate(pairs):
+            moments[k] += gradient @ (mean[band] - frame[band]).ravel()
+    if not np.linalg.matrix_rank(normal):
+        return 0.0
+    places = moments @ np.linalg.pinv(normal, rcond=1e-6, hermitian=True)
+    return float(np.hypot(*np.ptp(places, axis=0)))
 
 
 def _projected(normal: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -188,12 +205,3 @@ def _positive(matrices: NDArray[np.float64]) -> NDArray[np.float64]:
     """Symmetric matrices without their negative eigenvalues, which are noise."""
     values, vectors = np.linalg.eigh(matrices)
     return np.asarray((vectors * np.maximum(values, 0)[..., None, :]) @ np.swapaxes(vectors, -1, -2))
-
-
-def _clipped(highest: NDArray[np.uint16], lowest: NDArray[np.uint16], full_scale: int) -> float:
-    """Share of the pixels that were clipped in some frame."""
-    clipped = (highest >= full_scale) | (lowest == 0)
-    for own_limit in (highest == highest.max(), lowest == lowest.min()):
-        if np.mean(own_limit) > _PILE:
-            clipped |= own_limit
-    return float(np.mean(clipped))

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
+from math import log10
 
 from vmforensics.assessment.budget import LOUDNESS, SPEECH_LEVEL, Method
 from vmforensics.data import Clock, RowTime, TimingVerdict
@@ -15,6 +16,9 @@ _GOOD_ROW_TIME = 0.003  # relative uncertainty
 _CRUSHED = 0.3  # share of a small motion left by the compression below which its shape is gone too
 _LEAST_UPPER = 200.0  # Hz; below it there is a voice's pitch at best
 _CLIPPED = 0.05  # share of the pixels
+_VAGUE = 0.5  # of the stated noise, that there must be for it to be known well
+_STANDS_OUT = 1.0  # dB over the noise from which motion is worth a word
+_MOST = 0.5  # of the clip; where less was looked at, that is worth a word
 
 
 class Suitability(StrEnum):
@@ -49,8 +53,10 @@ def judge(
     row_time: RowTime | None,
     *,
     duration: float,
+    looked_at: float,
     clipped: float,
     predicted: bool,
+    cuts: Sequence[int] = (),
 ) -> Judgement:
     """Weigh what is known.
 
@@ -67,15 +73,19 @@ def judge(
         What is known of the row time; None where nobody looked.
     duration : float, s
         Of the clip.
+    looked_at : float, s
+        Of the stretch at its beginning that all this was measured on.
     clipped : float
         Share of the pixels at either end of the codes in use.
     predicted
         Whether a lossy codec predicts frames from one another.
+    cuts
+        Frames of the stretch at which the picture changes altogether.
     """
     possible = [m for m in methods if m.floor is not None and not m.refusal and m.detectable(1000.0) is not None]
     if not possible:
         why = tuple(f"as a {m.shutter} shutter: {m.refusal or _nothing(m)}" for m in methods)
-        return Judgement(Suitability.NOT_SUITABLE, why, None)
+        return Judgement(Suitability.NOT_SUITABLE, (*why, *_unseen(duration, looked_at)), None)
     timed = row_time is not None and row_time.determinate and not row_time.prior
     method = max(
         possible, key=lambda m: (_usable(m, timed), m.upper >= _LEAST_UPPER, m.snr(SPEECH_LEVEL, 1000.0) or -300)
@@ -92,6 +102,12 @@ def judge(
         word = Suitability.NOT_SUITABLE
         reasons.insert(0, f"the clip lasts {duration:.2g} s: no syllable is that short")
     limits = list(_limits(method, clock, row_time, duration=duration, clipped=clipped))
+    if cuts:
+        told = ", ".join(map(str, cuts[:5])) + (" ..." if len(cuts) > 5 else "")
+        limits.append(
+            f"the picture changes altogether at frame {told}: the map mixes what was seen before and after; cut the "
+            "clip there, and assess each part"
+        )
     if predicted and method.gain is None:
         limits.append(
             "the compression predicts frames from one another and rounds small motions away; how much of them is left "
@@ -99,7 +115,26 @@ def judge(
         )
     if limits and word is Suitability.SUITABLE:
         word = Suitability.MARGINAL
-    return Judgement(word, (*reasons, *limits), method)
+    return Judgement(word, (*reasons, *limits, *_common(method), *_unseen(duration, looked_at)), method)
+
+
+def _common(method: Method) -> Sequence[str]:
+    """What is to be said where the stretch shows more motion than noise."""
+    floor = method.floor
+    if floor is None or not floor.seen or 20 * log10(floor.seen * floor.stated / floor.density) < _STANDS_OUT:
+        return ()
+    above = 20 * log10(floor.seen * floor.stated / floor.density)
+    return (
+        f"the stretch shows motion {above:.0f} dB above that noise: sound, or what drift, light or the codec do to the "
+        "whole picture alike, and which a recovery shows as well; only a recovery's own tests tell them apart",
+    )
+
+
+def _unseen(duration: float, looked_at: float) -> Sequence[str]:
+    """What is to be said where most of the clip wasn't looked at."""
+    if looked_at > _MOST * duration:
+        return ()
+    return (f"all this was measured on the first {looked_at:.3g} s; the other {duration - looked_at:.4g} s may differ",)
 
 
 def _usable(method: Method, timed: bool) -> bool:
@@ -123,10 +158,10 @@ def _heard(method: Method, loud: float, loudest: float) -> str:
         return f"{told}; a loud voice of 80 dB at under two metres would be {loud:.0f} dB above it"
     if loudest >= _GOOD_SNR:
         return (
-            f"{told}; a loud voice of 80 dB at under two metres would be at {loud:+.0f} dB, the 110 dB of published "
-            f"experiments at {loudest:+.0f} dB"
+            f"{told}; a loud voice of 80 dB at under two metres would be at {round(loud):+d} dB, the 110 dB of "
+            f"published experiments at {round(loudest):+d} dB"
         )
-    return f"{told}; even the 110 dB of published experiments would be at {loudest:+.0f} dB"
+    return f"{told}; even the 110 dB of published experiments would be at {round(loudest):+d} dB"
 
 
 def _limits(
@@ -138,6 +173,13 @@ def _limits(
         limits.append(method.doubt)
     if method.gain is not None and method.gain < _CRUSHED:
         limits.append(f"the compression left about {100 * method.gain:.0f} % of so small a motion, and distorted it")
+    if method.floor is not None and method.floor.excess is None:
+        limits.append("the noise is the method's own estimate: there are too few frames to check it by")
+    if method.floor is not None and method.floor.held < _VAGUE:
+        limits.append(
+            "the compression holds successive frames alike: the noise is known within "
+            f"{10 * log10(1 / method.floor.held):.0f} dB either way only, but for its own sudden changes"
+        )
     if method.upper < _LEAST_UPPER:
         limits.append(f"nothing above {method.upper:.4g} Hz shows")
     if clock.verdict is TimingVerdict.VARIABLE or clock.doubtful_by:

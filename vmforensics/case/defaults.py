@@ -24,7 +24,7 @@ USUAL_STAGES: Mapping[ShutterKind, Mapping[str, tuple[str, ...]]] = MappingProxy
     {
         ShutterKind.GLOBAL: {
             **_BOTH,
-            "motion_estimator": ("local-phase",),
+            "motion_estimator": ("adaptive",),
             "signal_combiner": ("aligned-sum",),
             "denoiser": ("high-pass", "spectral-subtraction"),
         },
@@ -50,7 +50,7 @@ def resolve(case: Case) -> Case:
     >>> text = "{version: 1, case: {id: A}, evidence: [{path: a.mkv}], camera: {shutter: global}}"
     >>> run = resolve(parse_case(text).case).runs[0]
     >>> run.evidence, run.motion_estimator.name, [stage.name for stage in run.denoiser]
-    ('E1', 'local-phase', ['high-pass', 'spectral-subtraction'])
+    ('E1', 'adaptive', ['high-pass', 'spectral-subtraction'])
     """
     usual = USUAL_STAGES[case.camera.shutter]
     runs = []

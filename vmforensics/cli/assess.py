@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import textwrap
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -162,7 +163,11 @@ def report_assessment(outcome: Outcome) -> None:
             "clip",
             f"{result['evidence']['name']}, {result['duration_s']:.4g} s at {clock['frame_rate_hz']:.6g} frames/s",
         ),
-        ("looked at", f"{'all' if whole else 'the first'} {looked['frames']} frames, {looked['seconds']:.3g} s"),
+        (
+            "looked at",
+            f"{'all' if whole else 'the first'} {looked['frames']} "
+            f"{'' if whole else 'of ' + str(looked['of_frames']) + ' '}frames, {looked['seconds']:.3g} s",
+        ),
         ("clock", f"{clock['verdict']} ({clock['basis']})"),
     ]
     if result["row_time"]:
@@ -175,17 +180,34 @@ def report_assessment(outcome: Outcome) -> None:
     _tell(lines)
     for method in result["methods"]:
         _tell_method(method)
-    best = result["best_region"]
-    lines = []
-    if best:
-        place = ",".join(str(n) for n in best["region"])
-        share = 100 * best["share_of_information"]
-        lines.append(("best region", f"{place} (x,y,width,height) holds {share:.0f} % of what shows motion"))
+    lines = list(_places(result))
     lines.append(("look", outcome.folder / "assessment.png"))
     if (case := outcome.folder / "case.yaml").is_file():
-        lines.append(("next", f"vmforensics run {case}"))
+        lines.append(("even so" if result["verdict"] == "not suitable" else "next", f"vmforensics run {case}"))
     lines += [("facts", outcome.folder / "assessment.json"), ("check", f"vmforensics verify {outcome.folder}")]
     _tell([*lines, ("ledger head", outcome.head)])
+
+
+def _places(result: dict[str, Any]) -> Iterator[tuple[str, str]]:
+    """Where to look, and what that leaves out."""
+    if not (best := result["best_region"]):
+        return
+    facts, picture = result["evidence"]["facts"], result["picture"]
+    place = ",".join(str(n) for n in best["region"])
+    if best["region"] == [0, 0, facts.get("width"), facts.get("height")]:
+        why = "it moves as a whole" if picture["moves_as_a_whole"] else "nothing in it moves or flickers by itself"
+        yield "best region", f"the whole picture ({why})" if not best["moves_by_itself"] else "the whole picture"
+    else:
+        yield (
+            "best region",
+            f"{place} (x,y,width,height) holds {100 * best['share_of_information']:.0f} % of what shows motion",
+        )
+    if picture["tiles_that_move_share"] and not best["moves_by_itself"]:
+        yield (
+            "left out",
+            f"what moves or flickers by itself, in {100 * picture['tiles_that_move_share']:.2g} % of the picture; if "
+            "just that is thought to vibrate, name it with --roi (`vmforensics scan` lists such places, too)",
+        )
 
 
 def _tell_method(method: dict[str, Any]) -> None:
@@ -202,11 +224,15 @@ def _tell_method(method: dict[str, Any]) -> None:
             )
         )
         return
-    typer.echo(
-        f"{name:<13}noise {method['noise_density_px_per_rthz']:.2g} px/√Hz, by {method['motion_estimator']} on "
+    chosen = f" ({method['method'].partition(':')[0]})" if method["method"] else ""
+    part = method["part_measured"]
+    told = (
+        f"noise {method['noise_density_px_per_rthz']:.2g} px/√Hz, by {method['motion_estimator']}{chosen} on the first "
         f"{method['frames_measured']} frames"
-        + (f" of the part {','.join(str(n) for n in method['part_measured'])}" if method["part_measured"] else "")
+        + (f"; measured on the part {','.join(str(n) for n in part)}, and reckoned for the whole" if part else "")
+        + ("" if method["noise_excess"] is not None else "; its own estimate, which so few frames can't check")
     )
+    typer.echo(textwrap.fill(told, 100, initial_indent=f"{name:<13}", subsequent_indent=_INDENT))
     if method["refusal"]:
         typer.echo(
             textwrap.fill(

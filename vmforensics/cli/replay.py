@@ -10,7 +10,7 @@ import typer
 from vmforensics.cli.console import Console, JsonOption, QuietOption, print_json, printable
 from vmforensics.cli.plugin_options import PluginDirOption, PluginOption, registry_of
 from vmforensics.cli.recover import OutOption, report_outcomes
-from vmforensics.errors import CaseError, ReplayDiffers
+from vmforensics.errors import CustodyError, ReplayDiffers
 
 if TYPE_CHECKING:
     from vmforensics.replay import Replay, Validation
@@ -101,7 +101,7 @@ def validate(
 
     runs = [run for folder in folders for run in runs_below(folder)]
     if not runs:
-        raise CaseError(
+        raise CustodyError(
             f"{', '.join(map(str, folders))}: no run is there", hint="a run's folder holds ledger.jsonl and case.yaml"
         )
     done: list[Validation] = []

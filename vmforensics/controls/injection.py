@@ -90,6 +90,10 @@ class InjectedFrames(SensorFrames):
             if not keep.all():
                 return
 
+    def coded_blocks(self) -> Iterator[FrameBlock]:
+        """None: no codec coded these."""
+        return iter(())
+
     def _moved(self, frame: NDArray[np.float64], instants: NDArray[np.float64]) -> NDArray[np.uint16]:
         x, y = self.tone.axis
         slope = (x * derivative(frame, axis=1) if x else 0.0) + (y * derivative(frame, axis=0) if y else 0.0)

@@ -263,6 +263,10 @@ class SensorFrames:
                 luma = luma[:, ::-1]
             yield FrameBlock(block.index, luma, block.frame_types, block.coding)
 
+    def coded_blocks(self) -> Iterator[FrameBlock]:
+        """One pass over whole coded pictures, not the region, each with how it was coded where the source can tell."""
+        return self.stream.coded_blocks()
+
     def mean(self) -> NDArray[np.float64]:
         """Temporal mean of the frames, the template that motion is measured against.
 

@@ -101,6 +101,7 @@ class Journey:
         self._readout: Readout | None = None
         self._controls: Controls | None = None
         self._codec_gain: float | None = None
+        self._method = ""
         self.assessed: dict[str, Any] | None = None
 
     @contextmanager
@@ -209,6 +210,7 @@ class Journey:
                 record["decoded_luma_sha256"] = stream.decoded_digest
                 self._look_at(stream)
             self._codec_gain = record["codec_gain"] = motion.codec_gain
+            self._method = record["method"] = motion.method
             record["channels"] = [channel.label for channel in motion.channels]
             record["observed_share"] = float(motion.observed.mean())
             record["output_sha256"] = array_digest(motion.displacement, motion.precision, motion.observed)
@@ -477,6 +479,9 @@ class Journey:
             result = summarise(self._plan, self._folder.path, evidence, stream, clock, frames, recovery, self._warnings)
             result["shutter"]["readout_order"] = self._described_readout()
             result["codec_gain"] = self._codec_gain
+            for stage in result["method"]:
+                if self._method and stage["kind"] == self._plan.estimator.kind:
+                    stage["chose"] = self._method
             if self.assessed is not None:
                 result["assessment"] = self.assessed
             if self._controls is not None:

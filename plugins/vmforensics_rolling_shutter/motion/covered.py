@@ -9,8 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vmforensics.data import Luma
+from vmforensics.numerics.mean_template import MeanTemplate
 from vmforensics.numerics.noise import NoiseModel
-from vmforensics_rolling_shutter.motion.mean_template import MeanTemplate
 
 ROWS, COLS = 8, 16
 """px, the size of a cell."""

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vmforensics.numerics.derivative import derivative
-from vmforensics_rolling_shutter.motion.mean_template import MeanTemplate
+from vmforensics.numerics.mean_template import MeanTemplate
 
 _HIGHEST = 4  # order of the Taylor series
 _REACH = (0.1, 0.2)  # px of motion up to which the second and the third order are enough

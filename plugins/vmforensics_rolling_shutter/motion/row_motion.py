@@ -10,14 +10,14 @@ from numpy.typing import NDArray
 
 from vmforensics.data import Motion, SensorFrames
 from vmforensics.errors import RegionError, Unsuitable
-from vmforensics.numerics.coded_cells import SIDE
+from vmforensics.numerics.coded.cells import SIDE
+from vmforensics.numerics.coded.gain import gain_left
+from vmforensics.numerics.mean_template import MeanTemplate
 from vmforensics.stages import MotionEstimator, StageParams
 from vmforensics_rolling_shutter.motion import coded_motion, drifting, periodic, steady
-from vmforensics_rolling_shutter.motion.codec_gain import gain_left
-from vmforensics_rolling_shutter.motion.coded_motion import StripeReadings
 from vmforensics_rolling_shutter.motion.halves import CHANNELS, StripeParams, half_of_columns
-from vmforensics_rolling_shutter.motion.mean_template import MeanTemplate
 from vmforensics_rolling_shutter.motion.row_readings import RowReadings
+from vmforensics_rolling_shutter.motion.stripe_readings import StripeReadings
 from vmforensics_rolling_shutter.motion.stripe_rows import rows_of
 from vmforensics_rolling_shutter.motion.tracking import LostAtOnce
 
@@ -135,7 +135,8 @@ def _of_stripes(
     frames: SensorFrames, readings: RowReadings, stripes: StripeReadings, doubts: list[str], notes: list[str]
 ) -> Motion:
     """The motion of stripes of rows, each a sample in the middle of its rows; of JPEG's rows where they tell more."""
-    gain = gain_left(readings, stripes)
+    inferred = stripes.inferred
+    gain = gain_left(stripes.plain(readings), stripes.inferred)
     if gain is not None and gain < _SWALLOWED:
         notes = [
             *notes,
@@ -144,7 +145,7 @@ def _of_stripes(
         ]
     offsets = frames.row_offsets()
     span, aperture = SIDE * frames.shutter.line_delay, frames.shutter.aperture
-    if stripes.by_table and (rows := rows_of(readings, stripes)):
+    if inferred.by_table and (rows := rows_of(readings, stripes)):
         return Motion(
             displacement=rows.displacement,
             precision=rows.precision,
@@ -159,11 +160,11 @@ def _of_stripes(
             codec_gain=gain,
         )
     return Motion(
-        displacement=stripes.displacement,
-        precision=stripes.precision,
-        observed=np.trace(stripes.precision, axis1=2, axis2=3) > 0,
+        displacement=inferred.displacement,
+        precision=inferred.precision,
+        observed=np.trace(inferred.precision, axis1=2, axis2=3) > 0,
         frame_times=frames.clock.times,
-        row_offsets=offsets[stripes.rows[:, None] + np.arange(SIDE)].mean(axis=1),
+        row_offsets=offsets[stripes.rows].mean(axis=1),
         channels=CHANNELS,
         frame_rate=frames.clock.rate,
         exposure=None if aperture is None else float(np.hypot(aperture, span)),  # boxcars: their variances add

@@ -10,9 +10,9 @@ from numpy.typing import NDArray
 
 from vmforensics.data import Channel, Luma, Motion, SensorFrames
 from vmforensics.errors import RegionError, Unsuitable
+from vmforensics.numerics.mean_template import MeanTemplate
 from vmforensics.stages import MotionEstimator, StageParams
 from vmforensics_rolling_shutter.motion.halves import StripeParams, half_of_columns
-from vmforensics_rolling_shutter.motion.mean_template import MeanTemplate
 
 _LEAST_ROWS, _LEAST_COLS = 8, 32
 _CENTRES = (0.28, 0.14, 0.07)  # cycles/px, of bands an octave apart

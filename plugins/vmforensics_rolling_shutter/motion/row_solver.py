@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 from vmforensics.data import Luma
 from vmforensics.errors import RegionError
 from vmforensics.numerics.derivative import NOISE_GAIN
+from vmforensics.numerics.mean_template import MeanTemplate
 from vmforensics_rolling_shutter.motion.halves import CHANNELS
-from vmforensics_rolling_shutter.motion.mean_template import MeanTemplate
 
 _ROWS_AT_ONCE = 64  # what is worked on stays in the processor's cache
 

@@ -7,9 +7,9 @@ from numpy.typing import NDArray
 
 from vmforensics.data import SensorFrames
 from vmforensics.data.sway import Sway
+from vmforensics.numerics.mean_template import MeanTemplate
 from vmforensics_rolling_shutter.motion.covered import PassingTest
 from vmforensics_rolling_shutter.motion.halves import CHANNELS
-from vmforensics_rolling_shutter.motion.mean_template import MeanTemplate
 from vmforensics_rolling_shutter.motion.places import FIRST_ORDER, Places
 from vmforensics_rolling_shutter.motion.relinearise import Expansion, Spread, relinearise
 from vmforensics_rolling_shutter.motion.row_readings import RowReadings

@@ -7,35 +7,27 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from vmforensics.data import ReadoutDirection, SensorFrames
-from vmforensics.numerics.coded_cells import SIDE
-from vmforensics.numerics.derivative import NOISE_GAIN
-from vmforensics_rolling_shutter.motion.mean_template import MeanTemplate
-
-_LEAST_TEXTURE = 4.0  # times the information that noise feigns
-_MACROBLOCK = 16  # px, that the halves' column stripes are rounded to
+from vmforensics.data import SensorFrames
+from vmforensics.data.codec import MACROBLOCK
+from vmforensics.numerics.coded.blocks import CodedBlocks
+from vmforensics.numerics.coded.cells import SIDE
+from vmforensics.numerics.mean_template import MeanTemplate
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class StripeBlocks:
-    """Blocks of 8 by 8 px.
+    """Blocks of 8 by 8 px, each in a stripe of eight rows.
 
     Parameters
     ----------
-    top, left : ndarray [shape=(blocks,), int64, px]
-        Where they begin in the coded picture.
-    group : ndarray [shape=(blocks,), int64]
-        Twice the stripe that each lies in, plus its half.
+    blocks : CodedBlocks
+        In groups: twice the stripe that each lies in, plus its half.
     rows : ndarray [shape=(stripes,), int64]
         First of each stripe's eight rows, in the region and in readout order.
     """
 
-    top: NDArray[np.int64]
-    left: NDArray[np.int64]
-    group: NDArray[np.int64]
+    blocks: CodedBlocks
     rows: NDArray[np.int64]
-    _pixels: tuple[NDArray[np.int64], NDArray[np.int64]]
-    _direction: ReadoutDirection
 
     @classmethod
     def of(cls, frames: SensorFrames, template: MeanTemplate, stripe: int, *, textured: bool) -> StripeBlocks | None:
@@ -50,59 +42,15 @@ class StripeBlocks:
         textured
             Whether to leave out blocks that the template shows no detail in.
         """
+        blocks = CodedBlocks.within(frames, template.usable)
+        if blocks is not None and textured:
+            blocks = blocks.some(blocks.textured(template.still, template.noise, template.frames))
+        if blocks is None:
+            return None
         direction, region = frames.shutter.direction, frames.rectangle
-        tops = np.arange(-(-region.y // SIDE) * SIDE, region.y + region.height - SIDE + 1, SIDE)
-        lefts = np.arange(-(-region.x // SIDE) * SIDE, region.x + region.width - SIDE + 1, SIDE)
-        if not len(tops) or not len(lefts):
-            return None
-        top, left = (grid.ravel() for grid in np.meshgrid(tops, lefts, indexing="ij"))
-        inside = np.arange(SIDE)
-        pixels = (top - region.y)[:, None, None] + inside[:, None], (left - region.x)[:, None, None] + inside
-        along = top if direction.along_columns else left
-        place = (left - region.x) if direction.along_columns else (top - region.y)
+        along = blocks.top if direction.along_columns else blocks.left
+        place = (blocks.left - region.x) if direction.along_columns else (blocks.top - region.y)
         place = frames.rows - SIDE - place if direction.reversed else place
-        every = cls(top, left, along, place, pixels, direction)
-        use = every.cut(template.usable).all(axis=(1, 2))
-        if textured:
-            information = sum(np.sum(every.cut(slope) ** 2, axis=(1, 2)) for slope in template.slopes)
-            variance = template.noise.variance(every.cut(template.mean).mean(axis=(1, 2)))
-            use &= information > _LEAST_TEXTURE * 2 * NOISE_GAIN / template.frames * SIDE**2 * variance
-        if not use.any():
-            return None
-        rows = np.unique(place[use])
-        width = max(stripe // _MACROBLOCK, 1) * _MACROBLOCK
-        group = 2 * np.searchsorted(rows, place[use]) + along[use] // width % 2
-        return cls(top[use], left[use], group, rows, (pixels[0][use], pixels[1][use]), direction)
-
-    @property
-    def groups(self) -> int:
-        """How many groups there are: two a stripe."""
-        return 2 * len(self.rows)
-
-    def cut(self, picture: NDArray[np.generic]) -> NDArray[np.generic]:
-        """The blocks' part of a picture of the region [shape=(rows, cols), in readout order].
-
-        Returns
-        -------
-        ndarray [shape=(blocks, 8, 8), picture.dtype]
-            As coded.
-        """
-        return np.asarray(self._as_coded(picture)[self._pixels])
-
-    def put(self, values: NDArray[np.float64], picture: NDArray[np.float64]) -> NDArray[np.float64]:
-        """A picture of the region with other values in the blocks; the inverse of `cut`.
-
-        Parameters
-        ----------
-        values : ndarray [shape=(blocks, 8, 8), float64]
-        picture : ndarray [shape=(rows, cols), float64]
-            What there is outside of them.
-        """
-        changed = picture.copy()
-        self._as_coded(changed)[self._pixels] = values
-        return changed
-
-    def _as_coded(self, picture: NDArray[np.generic]) -> NDArray[np.generic]:
-        """A view of a picture in readout order, as it was coded."""
-        picture = picture[::-1] if self._direction.reversed else picture
-        return picture.T if self._direction.along_columns else picture
+        rows, stripe_of = np.unique(place, return_inverse=True)
+        width = max(stripe // MACROBLOCK, 1) * MACROBLOCK
+        return cls(blocks.grouped(2 * stripe_of + along // width % 2, 2 * len(rows)), rows)

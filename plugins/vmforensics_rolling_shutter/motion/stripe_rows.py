@@ -5,9 +5,8 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from vmforensics.numerics.coded_cells import SIDE
-from vmforensics_rolling_shutter.motion.coded_motion import StripeReadings
 from vmforensics_rolling_shutter.motion.row_readings import RowReadings
+from vmforensics_rolling_shutter.motion.stripe_readings import StripeReadings
 
 _AGREEING = 0.1  # share of the rows' deviations that both halves must have in common
 
@@ -30,7 +29,7 @@ def rows_of(readings: RowReadings, stripes: StripeReadings) -> RowReadings | Non
     RowReadings or None
         None where the halves don't agree on the deviations.
     """
-    rows = stripes.rows[:, None] + np.arange(SIDE)
+    rows, inferred = stripes.rows, stripes.inferred
     known = np.trace(readings.precision[0], axis1=1, axis2=2).astype(np.float64)[rows]
     share = known / np.maximum(known.sum(axis=1, keepdims=True), 1e-30)
     plain = readings.displacement[:, rows]
@@ -39,8 +38,8 @@ def rows_of(readings: RowReadings, stripes: StripeReadings) -> RowReadings | Non
         return None
     displacement = np.zeros_like(readings.displacement)
     precision = np.zeros((*displacement.shape, displacement.shape[2]), dtype=np.float32)
-    displacement[:, rows] = stripes.displacement[:, :, None] + apart
-    precision[:, rows] = stripes.precision[:, :, None] * share[None, :, :, None, None]
+    displacement[:, rows] = inferred.displacement[:, :, None] + apart
+    precision[:, rows] = inferred.precision[:, :, None] * share[None, :, :, None, None]
     observed = np.trace(precision, axis1=2, axis2=3) > 0
     displacement[~observed] = 0
     return RowReadings(displacement, precision, observed)
@@ -51,6 +50,6 @@ def _agreement(apart: NDArray[np.floating], share: NDArray[np.float64], stripes:
     first, second = apart[..., :2], apart[..., 2:]
     common = np.einsum("rk,frka->ra", share, first * second)
     power = np.einsum("rk,frka->ra", share, first**2 + second**2) / 2
-    seen = np.trace(stripes.precision, axis1=2, axis2=3).any(axis=0)
+    seen = np.trace(stripes.inferred.precision, axis1=2, axis2=3).any(axis=0)
     correlation = np.median((common / np.maximum(power, 1e-30))[seen], axis=0)
     return float(np.max(correlation))

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vmforensics.data import Luma
-from vmforensics_rolling_shutter.motion.mean_template import MeanTemplate
+from vmforensics.numerics.mean_template import MeanTemplate
 
 _STEP = 4  # every how-manieth row is looked at: enough by far
 _STRIPE = 8  # such rows, which one half has by turns: two rows of a codec's blocks

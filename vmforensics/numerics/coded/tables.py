@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vmforensics.data import FrameBlock, TableCoding
-from vmforensics.numerics.coded_cells import LEAST_STEP, OFF_LATTICE, SIDE, Cells, transformed
+from vmforensics.numerics.coded.cells import LEAST_STEP, OFF_LATTICE, SIDE, Cells, transformed
 
 MIDDLE = 128
 """DN, that JPEG takes from every pixel."""

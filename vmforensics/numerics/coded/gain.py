@@ -5,22 +5,21 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from vmforensics.numerics.coded_cells import SIDE
-from vmforensics_rolling_shutter.motion.coded_motion import StripeReadings
-from vmforensics_rolling_shutter.motion.row_readings import RowReadings
+from vmforensics.numerics.coded.readings import CodedReadings
 
 _PARTS = 20  # of the clip, for the jackknife
 _LEAST_FRAMES = 40
 _LEAST_OF_A_TYPE = 10  # frames; a lone key frame says nothing of the clip
-_MANY, _FEW = 0.8, 0.2  # share of a type's stripes that count as known best
-_LEAST_KNOWN = 9.0  # times the variance of a stripe's error that the motion's must be
+_LEAST_KNOWN = 9.0  # times the variance of a sample's error that the motion's must be
 _LARGEST_ERROR = 0.1  # standard error beyond which nothing is said
 
 
-def gain_left(pixels: RowReadings, stripes: StripeReadings) -> float | None:
+def gain_left(
+    plain: NDArray[np.float64], inferred: CodedReadings, best_known: tuple[float, float] = (0.8, 0.2)
+) -> float | None:
     """The share of the motion that the pixels still show, by what the codec's decisions show.
 
-    Of each type of frame and each half, the stripes known best are taken. Where both halves are among them, the
+    Of each type of frame and each half, the samples known best are taken. Where both halves are among them, the
     mean product of their displacements s0·s1 is k² times the motion's power, with k = 1 for the type that is known
     best, and less where a flat likelihood falls short of the motion. The pixels' displacement p0 of one half
     times s1 of the other, whose noise is another, is then g·k times that power. (For the type known best a larger share
@@ -29,48 +28,48 @@ def gain_left(pixels: RowReadings, stripes: StripeReadings) -> float | None:
 
     Parameters
     ----------
-    pixels
-        What plain least squares reads off every row.
-    stripes
-        What was inferred of every stripe of rows.
+    plain : ndarray [shape=(frames, samples, 4), float64, px]
+        What plain least squares reads off the pixels: x and y of either half.
+    inferred
+        What was inferred from the codec's decisions, of the same samples and halves.
+    best_known : (float, float)
+        The two shares of a type's samples that are taken, the larger one first. Stripes differ in their texture; whole
+        frames are known the better the farther they move, and of these all must be taken.
 
     Returns
     -------
     float or None
         None where there is too little motion to tell within 0.1.
     """
-    seen = stripes.kinds != ""
-    kinds = [kind for kind in sorted(set(stripes.kinds)) if kind and np.sum(stripes.kinds == kind) >= _LEAST_OF_A_TYPE]
-    if len(seen) < _LEAST_FRAMES or not kinds:
+    of = inferred.kinds
+    kinds = [kind for kind in sorted(set(of)) if kind and np.sum(of == kind) >= _LEAST_OF_A_TYPE]
+    if len(of) < _LEAST_FRAMES or not kinds:
         return None
-    plain = _of_stripes(pixels, stripes.rows)
-    inferred = stripes.displacement.astype(np.float64)
-    known = np.diagonal(stripes.precision, axis1=2, axis2=3)
-    if stripes.by_table:
-        return _gain_of_tables(plain - plain.mean(axis=0), inferred - inferred.mean(axis=0), known)
-    best = max(kinds, key=lambda kind: float(np.median(known[stripes.kinds == kind])))
-    scale = known[stripes.kinds == best].mean(axis=(0, 1), dtype=np.float64)
-    sums = np.zeros((2, 4, len(seen)))  # of many and of few stripes, of each frame: s0·s1, how many, p·s, how many
-    for k, share in enumerate((_MANY, _FEW)):
+    coded = inferred.displacement.astype(np.float64)
+    known = np.diagonal(inferred.precision, axis1=2, axis2=3)
+    if inferred.by_table:
+        return _gain_of_tables(plain - plain.mean(axis=0), coded - coded.mean(axis=0), known)
+    best = max(kinds, key=lambda kind: float(np.median(known[of == kind])))
+    scale = known[of == best].mean(axis=(0, 1), dtype=np.float64)
+    sums = np.zeros((2, 4, len(of)))  # of many and of few samples, of each frame: s0·s1, how many, p·s, how many
+    for k, share in enumerate(best_known):
         clear = np.zeros(known.shape, dtype=bool)
         for kind in kinds:
-            own = stripes.kinds == kind
+            own = of == kind
             clear[own] = known[own] >= np.quantile(known[own], 1 - share, axis=(0, 1))
         for first, second in ((0, 2), (1, 3)):  # x and y of either half
             p0, p1, s0, s1 = (
-                _centred(readings[..., channel], stripes.kinds)
-                for readings in (plain, inferred)
-                for channel in (first, second)
+                _centred(readings[..., channel], of) for readings in (plain, coded) for channel in (first, second)
             )
             c0, c1 = clear[..., first], clear[..., second]
             terms = (s0 * s1 * (c0 & c1), 1.0 * (c0 & c1), p0 * s1 * c1 + p1 * s0 * c0, 1.0 * c0 + c1)
             sums[k] += min(scale[first], scale[second]) * np.array([np.sum(term, axis=1) for term in terms])
-    own = stripes.kinds == best
+    own = of == best
     if sums[0, 0, own].sum() < _LEAST_KNOWN * np.sum(sums[0, 1, own]) / float(np.median(known[own].max(axis=2))):
         return None
-    part = np.arange(len(seen)) * _PARTS // len(seen)
-    without = [_gain(sums, stripes.kinds, kinds, best, part != k) for k in range(_PARTS)]
-    whole = _gain(sums, stripes.kinds, kinds, best, part >= 0)
+    part = np.arange(len(of)) * _PARTS // len(of)
+    without = [_gain(sums, of, kinds, best, part != k) for k in range(_PARTS)]
+    whole = _gain(sums, of, kinds, best, part >= 0)
     if whole is None or any(gain is None for gain in without):
         return None
     values = np.array(without, dtype=np.float64)
@@ -78,15 +77,13 @@ def gain_left(pixels: RowReadings, stripes: StripeReadings) -> float | None:
     return whole if error < _LARGEST_ERROR else None
 
 
-def _gain_of_tables(
-    plain: NDArray[np.float64], inferred: NDArray[np.float64], known: NDArray[np.float32]
-) -> float | None:
-    """As `gain_left`, of pictures coded one like the other: each stripe weighs by its usual precision in all frames."""
+def _gain_of_tables(plain: NDArray[np.float64], coded: NDArray[np.float64], known: NDArray[np.float32]) -> float | None:
+    """As `gain_left`, of pictures coded one like the other: each sample weighs by its usual precision in all frames."""
     usual = np.median(known, axis=0)
     crossed, power = np.zeros((2, len(plain)))
     for first, second in ((0, 2), (1, 3)):  # x and y of either half
         weight = np.minimum(usual[:, first], usual[:, second])
-        (p0, p1), (s0, s1) = ((each[..., first], each[..., second]) for each in (plain, inferred))
+        (p0, p1), (s0, s1) = ((each[..., first], each[..., second]) for each in (plain, coded))
         crossed += (p0 * s1 + p1 * s0) @ weight / 2
         power += (s0 * s1) @ weight
     part = np.arange(len(plain)) * _PARTS // len(plain)
@@ -117,16 +114,8 @@ def _gain(
     return float(np.clip(total / count, 0.0, 1.0))
 
 
-def _of_stripes(pixels: RowReadings, first: NDArray[np.int64]) -> NDArray[np.float64]:
-    """Rows' readings averaged over stripes, each channel by itself [shape=(frames, stripes, channels), float64, px]."""
-    rows = first[:, None] + np.arange(SIDE)
-    weight = np.diagonal(pixels.precision, axis1=2, axis2=3)[:, rows].astype(np.float64)
-    total = weight.sum(axis=2)
-    return np.asarray(np.sum(pixels.displacement[:, rows] * weight, axis=2) / np.where(total > 0, total, 1.0))
-
-
 def _centred(values: NDArray[np.float64], kinds: NDArray[np.object_]) -> NDArray[np.float64]:
-    """Without each stripe's own mean over the frames of a type, which is the template's and not the motion's."""
+    """Without each sample's own mean over the frames of a type, which is the template's and not the motion's."""
     centred = values.copy()
     for kind in set(kinds):
         centred[kinds == kind] -= values[kinds == kind].mean(axis=0)

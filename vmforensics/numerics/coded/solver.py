@@ -1,4 +1,4 @@
-"""Maximum likelihood of the motion of stripes of eight rows, from the cells that a codec's coefficients lay in."""
+"""Maximum likelihood of the motion of groups of blocks, from the cells that a codec's coefficients lay in."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from vmforensics.numerics.coded_cells import CONSTANT, Cells, transformed
+from vmforensics.numerics.coded.blocks import CodedBlocks
+from vmforensics.numerics.coded.cells import CONSTANT, Cells, transformed
+from vmforensics.numerics.coded.quantisation import told_by_cell
+from vmforensics.numerics.coded.still import StillPicture
 from vmforensics.numerics.noise import QUANTISATION
-from vmforensics.numerics.quantisation import told_by_cell
-from vmforensics_rolling_shutter.motion.mean_template import MeanTemplate
-from vmforensics_rolling_shutter.motion.stripe_blocks import StripeBlocks
 
 _MOST_TELLING = 24  # of a block's 64 coefficients; they hold nine tenths of what it knows of motion
 _LEAST_TOLD = 0.01  # of the mean coefficient's information
@@ -43,12 +43,12 @@ class Solution:
     likelihood: float
 
 
-class StripeSolver(ABC):
+class CellSolver(ABC):
     """What a region's coefficients are without and with motion.
 
-    A coefficient c of a block that is moved by d px, T its template and T' that of its slope, is T - T'·d (1 + g) + gT
-    with noise; the codec tells between which limits it lay. Newton's method on the logarithm of the likelihood, jointly
-    for (dx, dy) and the gain g of each stripe and half; the second derivatives are the information.
+    A coefficient c of a block that is moved by d px, T that of the still picture and T' that of its slope, is
+    T - T'·d (1 + g) + gT with noise; the codec tells between which limits it lay. Newton's method on the logarithm of
+    the likelihood, jointly for (dx, dy) and the gain g of each group; the second derivatives are the information.
 
     Parameters
     ----------
@@ -56,7 +56,7 @@ class StripeSolver(ABC):
         The blocks that are used.
     """
 
-    def __init__(self, blocks: StripeBlocks) -> None:
+    def __init__(self, blocks: CodedBlocks) -> None:
         self.blocks = blocks
 
     @abstractmethod
@@ -87,7 +87,7 @@ class StripeSolver(ABC):
         Parameters
         ----------
         low, high : ndarray [shape=(n,), float32, DN]
-            Limits less the template.
+            Limits less the still picture.
         design : ndarray [shape=(3, n), float32]
             What the coefficients change by with x and y (DN/px), and with the gain (DN).
         noise : ndarray [shape=(n,), DN²]
@@ -119,18 +119,18 @@ class StripeSolver(ABC):
         return Solution(found, precision, doubt, likelihood)
 
 
-class PredictedSolver(StripeSolver):
+class PredictedSolver(CellSolver):
     """For blocks whose transform differs from frame to frame; the same number of coefficients of each counts.
 
     Parameters
     ----------
-    blocks, template
+    blocks, picture
         Where, and what the picture is.
     """
 
-    def __init__(self, blocks: StripeBlocks, template: MeanTemplate) -> None:
+    def __init__(self, blocks: CodedBlocks, picture: StillPicture) -> None:
         super().__init__(blocks)
-        still, design = coefficients(blocks, template)
+        still, design = coefficients(blocks, picture)
         whole = np.maximum(np.sum(design[:2] ** 2, axis=(2, 3), keepdims=True), 1e-9)
         strength = np.sum(design[:2] ** 2 / whole, axis=0)
         self._telling = np.argsort(-strength, axis=2, kind="stable")[:, :, :_MOST_TELLING]
@@ -138,7 +138,7 @@ class PredictedSolver(StripeSolver):
         self._design = np.take_along_axis(design, self._telling[None], 3)
 
     def solve(self, cells: Cells, sigma: float) -> Solution:
-        """As `StripeSolver.solve` says."""
+        """As `CellSolver.solve` says."""
         own = np.arange(len(self.blocks.group))
         telling, still = self._telling[cells.which, own], self._still[cells.which, own]
         low = np.take_along_axis(cells.low, telling, 1) - still
@@ -153,47 +153,45 @@ class PredictedSolver(StripeSolver):
         )
 
 
-class TableSolver(StripeSolver):
+class TableSolver(CellSolver):
     """For blocks of 8 by 8 px that are always coded alike; of each, the coefficients count that tell anything.
 
     Parameters
     ----------
-    blocks, template
+    blocks, picture
         Where, and what the picture is.
     kept : ndarray [shape=(blocks, 64), float64]
         The share of each coefficient's information that the quantiser leaves.
     """
 
-    def __init__(self, blocks: StripeBlocks, template: MeanTemplate, kept: NDArray[np.float64]) -> None:
+    def __init__(self, blocks: CodedBlocks, picture: StillPicture, kept: NDArray[np.float64]) -> None:
         super().__init__(blocks)
-        still, design = coefficients(blocks, template)
+        still, design = coefficients(blocks, picture)
         told = np.sum(design[:2, 0] ** 2, axis=0) * kept
         self._used = np.nonzero(told > _LEAST_TOLD * np.mean(told))
         self._still, self._design = still[0][self._used], design[:, 0][:, self._used[0], self._used[1]]
         self._group = blocks.group[self._used[0]]
 
     def solve(self, cells: Cells, sigma: float) -> Solution:
-        """As `StripeSolver.solve` says."""
+        """As `CellSolver.solve` says."""
         low, high = cells.low[self._used] - self._still, cells.high[self._used] - self._still
         return self._solved(low, high, self._design, noise_of(cells, sigma)[self._used[0]], self._group)
 
 
-def coefficients(blocks: StripeBlocks, template: MeanTemplate) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """A template's coefficients, and what they change by with the motion and the light.
+def coefficients(blocks: CodedBlocks, picture: StillPicture) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """A picture's coefficients, and what they change by with the motion and the light.
 
     Returns
     -------
     still : ndarray [shape=(2, blocks, 64), float32, DN]
-        In either of the `coded_cells.TRANSFORMS`.
+        In either of the `cells.TRANSFORMS`.
     design : ndarray [shape=(3, 2, blocks, 64), float32]
         By x and y (DN/px), and by the gain (DN); 0 for what is a mere brightness.
     """
-    pictures = (template.mean, *template.slopes)
-    each = np.array(
-        [[transformed(blocks.cut(picture), which) for which in (0, 1)] for picture in pictures], dtype=np.float32
-    )
-    design = np.stack([-each[1], -each[2], each[0]])
-    return each[0], np.where(CONSTANT[:, None, :], np.float32(0), design)
+    pictures = (picture.mean, *picture.slopes)
+    cut = np.array([[transformed(blocks.cut(each), which) for which in (0, 1)] for each in pictures], dtype=np.float32)
+    design = np.stack([-cut[1], -cut[2], cut[0]])
+    return cut[0], np.where(CONSTANT[:, None, :], np.float32(0), design)
 
 
 def noise_of(cells: Cells, sigma: float) -> NDArray[np.float64]:

@@ -109,6 +109,9 @@ class CellReader:
     ----------
     top, left : ndarray [shape=(blocks,), int64, px]
         Where the blocks begin in the coded picture: multiples of 8.
+    fine : bool
+        Whether blocks whose quantiser is so fine that their lattice can't be told count as explained: limits about what
+        was decoded are as good.
 
     Notes
     -----
@@ -118,8 +121,8 @@ class CellReader:
     the size of known motions alike (its documented share is 0.17 before the trellis search).
     """
 
-    def __init__(self, top: NDArray[np.int64], left: NDArray[np.int64]) -> None:
-        self._top, self._left = top, left
+    def __init__(self, top: NDArray[np.int64], left: NDArray[np.int64], *, fine: bool = False) -> None:
+        self._top, self._left, self._fine = top, left, fine
         inside = np.arange(SIDE)
         self._rows = top[:, None, None] + inside[None, :, None]
         self._cols = left[:, None, None] + inside[None, None, :]
@@ -177,6 +180,8 @@ class CellReader:
                     below, above = _limits(level[hit], step[found, None])
                     low[found], high[found] = base[hit] + below, base[hit] + above
                     which[found], explained[found] = transform, True
+        if self._fine:
+            explained |= ~coarse
         return Cells(frame.index, low, high, np.asarray(_BLUR * step, np.float32), which, explained)
 
 

@@ -1,4 +1,4 @@
-"""The still picture that rows are compared with: the temporal mean, and the noise about it."""
+"""The still picture that frames are compared with: the temporal mean, and the noise about it."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from vmforensics.data import Luma, SensorFrames
 from vmforensics.errors import TooFewFrames
+from vmforensics.numerics.coded.still import StillPicture
 from vmforensics.numerics.derivative import derivative
 from vmforensics.numerics.noise import NoiseModel
 
@@ -48,6 +49,11 @@ class MeanTemplate:
     usable: NDArray[np.bool_]
     clipped: float = 0.0
 
+    @property
+    def still(self) -> StillPicture:
+        """The mean as the picture that coded frames are compared with."""
+        return StillPicture(self.mean, self.slopes)
+
     @classmethod
     def measure(cls, frames: SensorFrames) -> MeanTemplate:
         """One pass: the mean and the extremes of all frames; the noise from the differences of successive ones.
@@ -78,7 +84,7 @@ class MeanTemplate:
                 last = luma
             last = None if last is None else last.copy()  # a source may use a block's memory again
         if count < 3 or pairs < 1:
-            raise TooFewFrames(f"{count} frame(s) could be decoded; row motion needs at least 3")
+            raise TooFewFrames(f"{count} frame(s) could be decoded; motion needs at least 3")
         mean = total / count
         slopes = (derivative(mean, axis=1), derivative(mean, axis=0))
         usable = _unclipped(highest, lowest, frames.full_scale)

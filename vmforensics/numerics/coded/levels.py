@@ -8,10 +8,10 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from vmforensics.numerics.coded_cells import CONSTANT, SIDE, Cells
+from vmforensics.numerics.coded.cells import CONSTANT, SIDE, Cells
+from vmforensics.numerics.coded.quantisation import level_changes
+from vmforensics.numerics.coded.tables import MIDDLE
 from vmforensics.numerics.noise import QUANTISATION
-from vmforensics.numerics.quantisation import level_changes
-from vmforensics.numerics.table_cells import MIDDLE
 
 _COARSE = 2.5  # steps this many times the noise show two levels at most
 _LEAST_CHANGES = 100  # of levels that the noise is told from

@@ -1,0 +1,76 @@
+"""The usual estimator of a global shutter: it chooses among three."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import ClassVar
+
+from vmforensics.data import Motion, SensorFrames
+from vmforensics.errors import Unsuitable
+from vmforensics.stages import MotionEstimator
+from vmforensics_global_shutter.codec_cells import CodecCells, tells
+from vmforensics_global_shutter.gradient import LEAST, Gradient
+from vmforensics_global_shutter.local_phase import LocalPhase
+from vmforensics_global_shutter.travel import apart
+
+_FAR = 0.05
+"""px from frame to frame. Sound moves a part by less; of real tuning forks and guitar strings that move by 0.06 to
+1.1 px exact phase tells as much as least squares or more (up to 40 dB, where the motion folds back)."""
+
+
+_LEAST_CODED = 2**14  # px; of fewer a codec's decisions tell too little of frames that it predicts from both sides
+
+
+class Adaptive(MotionEstimator):
+    """`gradient`, `codec-cells` where the codec tells how it coded, or `local-phase` where a part moves by itself.
+
+    `gradient` is faster by far than `local-phase`, and reaches the noise bound on the thousandths of a pixel that sound
+    amounts to. It follows a whole picture that moves farther, but not a part that does so by itself, as a tuning fork
+    before a wall: such a part's motion, visible from frame to frame, is read by exact phase, and so is a region too
+    small for `gradient`. Of a resting picture in H.264 or Motion JPEG `codec-cells` tells more than the pixels do. The
+    motion says which it was, and why (`Motion.method`).
+    """
+
+    name: ClassVar[str] = "adaptive"
+    summary: ClassVar[str] = "gradient, codec-cells or local-phase, by how the picture moves and what its codec tells"
+    reference: ClassVar[str] = "see gradient, codec-cells and local-phase"
+    masks: ClassVar[bool] = True
+    reads_coding: ClassVar[bool] = True
+
+    def estimate(self, frames: SensorFrames) -> Motion:
+        """Measure one displacement a frame and channel, at the mean instant of the rows.
+
+        Raises
+        ------
+        TooFewFrames
+            Fewer than three frames could be decoded.
+        RegionError
+            The region is too small, or holds no texture.
+        """
+        if min(frames.rows, frames.cols) < LEAST and frames.mask is None:
+            return _by(LocalPhase, frames, "the region is small")
+        far = apart(frames)
+        if far <= _FAR:
+            return _of_one(frames)
+        moves = f"a part of the picture moves by itself, by about {far:.2g} px from frame to frame"
+        if frames.mask is None:
+            return _by(LocalPhase, frames, moves)
+        motion = _by(Gradient, frames, "it is the one for polygons")
+        doubt = f"{moves}, farther than gradient can tell; give the region as a box, which local-phase can measure"
+        return replace(motion, doubt=motion.doubt or doubt, warnings=(doubt, *motion.warnings))
+
+
+def _of_one(frames: SensorFrames) -> Motion:
+    """The motion of a picture that moves as one."""
+    still = "no part of the picture moves far by itself"
+    if frames.mask is not None or frames.rows * frames.cols < _LEAST_CODED or not tells(frames):
+        return _by(Gradient, frames, still)
+    try:
+        return _by(CodecCells, frames, f"{still}, and the codec tells how it coded")
+    except Unsuitable as reason:
+        return _by(Gradient, frames, f"{still}, and codec-cells doesn't suit: {reason}")
+
+
+def _by(estimator: type[MotionEstimator], frames: SensorFrames, why: str) -> Motion:
+    """What an estimator measures, and that it did."""
+    return replace(estimator().estimate(frames), method=f"{estimator.name}: {why}")

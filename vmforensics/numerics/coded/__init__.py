@@ -1,0 +1,1 @@
+"""Motion from a codec's decisions: in which cell of its quantiser each coefficient of a coded frame lay."""

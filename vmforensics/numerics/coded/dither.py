@@ -1,0 +1,255 @@
+"""The still picture behind JPEG pictures, finer than their quantiser's steps."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from vmforensics.data import FrameBlock, SensorFrames
+from vmforensics.numerics.coded.blocks import CodedBlocks
+from vmforensics.numerics.coded.cells import CONSTANT, SIDE, TRANSFORMS, Cells
+from vmforensics.numerics.coded.levels import Levels
+from vmforensics.numerics.coded.quantisation import kept_information, told_by_cell
+from vmforensics.numerics.coded.solver import TableSolver, coefficients, noise_of
+from vmforensics.numerics.coded.still import StillPicture
+from vmforensics.numerics.coded.tables import MIDDLE, TableReader
+from vmforensics.numerics.noise import QUANTISATION
+
+_FRAMES = 120  # that the picture is found from, spread over the clip, each with the one after it for the noise
+_ROUNDS, _FIRST = 5, 2  # of refinement, and after how many the noise is chosen
+_NOISES = (0.85, 1.0)  # of the noise that the levels' changes tell
+_LONGEST_STEP = 0.5  # of the noise's standard deviation
+_LEAST_EXPLAINED = 0.5  # share of the blocks that must lie on the lattice
+_NEAR = np.arange(-1.5, 2.0)  # limits of the cells about the nearest level, in steps
+
+LEAST_LOST = 4.0
+"""dB; where the quantiser took less of the information on motion, stripes of eight rows can lose more than they win."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Stir:
+    """Mean square motion (px²) along and across the rows, beyond noise [shape=(2,)]: about the mean, between frames."""
+
+    about: NDArray[np.float64]
+    between: NDArray[np.float64]
+
+    @classmethod
+    def of(cls, displacement: NDArray[np.float32], precision: NDArray[np.float32]) -> Stir:
+        """What the two halves have in common.
+
+        Parameters
+        ----------
+        displacement : ndarray [shape=(frames, samples, 4), float32, px]
+            x and y of either half.
+        precision : ndarray [shape=(samples, 4, 4), float32, 1/px²]
+            Inverse covariance of their noise.
+        """
+        weight = np.sqrt(np.maximum(np.diagonal(precision, axis1=1, axis2=2), 0.0, dtype=np.float64))
+        weight = weight[:, :2] * weight[:, 2:]
+        centred = displacement - displacement.mean(axis=0)
+        total = np.maximum(weight.sum(axis=0), 1e-30)
+
+        def common(values: NDArray[np.float32]) -> NDArray[np.float64]:
+            product = np.mean(values[..., :2] * values[..., 2:], axis=0, dtype=np.float64)
+            return np.asarray(np.maximum(np.sum(weight * product, axis=0) / total, 0.0))
+
+        return cls(common(centred), common(np.diff(centred, axis=0)))
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class DitheredPicture:
+    """What was found.
+
+    Parameters
+    ----------
+    still
+        The picture, with its slopes.
+    values : ndarray [shape=(blocks, 64), float64, DN]
+        Its coefficients.
+    steps, dither : ndarray [shape=(blocks, 64), float64, DN]
+        Their mean quantiser steps, and the standard deviation of what dithers them: noise and motion.
+    sigma : float, DN
+        The camera's noise before compression.
+    explained : float
+        Share of the blocks that lay on the lattice.
+    likelihood : float
+        Logarithm, of the levels that it was refined on.
+    """
+
+    still: StillPicture
+    values: NDArray[np.float64]
+    steps: NDArray[np.float64]
+    dither: NDArray[np.float64]
+    sigma: float
+    explained: float
+    likelihood: float = -np.inf
+
+    @property
+    def kept(self) -> NDArray[np.float64]:
+        """Share of its information that each coefficient keeps between the limits [shape=(blocks, 64), float64]."""
+        return _kept(self.values, self.steps, self.dither)
+
+    def solver(self, blocks: CodedBlocks) -> TableSolver:
+        """What reads motion against this picture."""
+        return TableSolver(blocks, self.still, self.kept)
+
+    @classmethod
+    def find(
+        cls,
+        frames: SensorFrames,
+        mean: StillPicture,
+        blocks: CodedBlocks,
+        stir: Stir,
+        *,
+        least_lost: float = LEAST_LOST,
+    ) -> DitheredPicture | None:
+        """Find picture and noise from the levels of some frames.
+
+        The mean of the decoded frames is a staircase of the picture that the camera saw, smoothed by noise and motion
+        only. Where a coefficient takes two levels, the share of either tells how far its mean lies from the limit
+        between them, in units of what dithers it; where it keeps to one, the middle of that cell is taken. One step of
+        Newton's method on the likelihood of all levels, given the motion that they yield themselves, then betters it.
+
+        The noise comes from the levels' changes between successive frames, of coefficients whose place in their cells
+        may count as random: those of one step or more.
+
+        Parameters
+        ----------
+        frames
+            The clip.
+        mean
+            Temporal mean of the region.
+        blocks
+            Those to be looked at.
+        stir
+            How much the picture moves.
+        least_lost : float, dB
+            What the quantiser must have taken of the information on motion.
+
+        Returns
+        -------
+        DitheredPicture or None
+            None where too few blocks lie on the lattice, too little changes to tell the noise, or the quantiser took so
+            little that there isn't much to be had.
+        """
+        reader = TableReader(blocks.top, blocks.left)
+        levels = Levels.over(reader.read(_some(frames)), blocks.group)
+        if levels is None or levels.explained < _LEAST_EXPLAINED:
+            return None
+        _, design = coefficients(blocks, mean)
+        slopes = design[:2, 0].astype(np.float64)
+        sigma = levels.noise(np.einsum("abk,a->bk", slopes**2, stir.between))
+        if sigma is None or _lost(slopes, levels.steps, sigma) < least_lost:
+            return None
+        dither = np.sqrt(sigma**2 + QUANTISATION + np.einsum("abk,a->bk", slopes**2, stir.about))
+        values = levels.means(dither)
+        first = cls(_showing(mean, blocks, values), values, levels.steps, dither, sigma, levels.explained)
+        return first._bettered(levels, blocks, reader.read(_some(frames)))
+
+    def _bettered(self, levels: Levels, blocks: CodedBlocks, every: Iterator[Cells]) -> DitheredPicture:
+        """One step of Newton's method on the likelihood of those coefficients that took several levels."""
+        used = np.nonzero(levels.varies & ~CONSTANT[0])
+        loose = levels.steps[used] ** -2 * 12  # as if anywhere in a cell
+        score, information, _ = self._told(used, blocks, every)
+        return self._moved(used, score - (self.values - levels.mean)[used] * loose, information + loose, blocks)
+
+    def refined(self, frames: SensorFrames, blocks: CodedBlocks) -> DitheredPicture:
+        """The same after more such steps, of all coefficients but the brightness.
+
+        Each goes by the motion that the last picture shows. Where motion is known far better than a coefficient
+        is by itself, as that of a whole frame, this comes close to the true picture; of stripes, whose own errors it
+        would copy, it doesn't. Levels that change by motion make the noise look larger than it is, and with too large a
+        noise what is read falls off with the size of the motion: the likelier of two is taken.
+
+        Parameters
+        ----------
+        frames, blocks
+            Those that it was found in.
+        """
+        every = list(TableReader(blocks.top, blocks.left).read(_some(frames)))
+        tried = [replace(self, sigma=share * self.sigma)._refined(every, blocks, _FIRST) for share in _NOISES]
+        likeliest = max(tried, key=lambda found: found.likelihood)
+        return likeliest._refined(every, blocks, _ROUNDS - _FIRST)
+
+    def _refined(self, every: list[Cells], blocks: CodedBlocks, rounds: int) -> DitheredPicture:
+        """Refined with the noise as it is."""
+        used = np.nonzero(np.broadcast_to(~CONSTANT[0], self.values.shape))
+        damping = self.steps[used] ** -2 * 12
+        picture = self
+        for _ in range(rounds):
+            score, information, likelihood = picture._told(used, blocks, every)
+            picture = replace(picture._moved(used, score, information + damping, blocks), likelihood=likelihood)
+        return picture
+
+    def _told(
+        self, used: tuple[NDArray[np.int64], ...], blocks: CodedBlocks, every: Iterable[Cells]
+    ) -> tuple[NDArray[np.floating], NDArray[np.floating], float]:
+        """Score (1/DN), information (1/DN²) and likelihood of some coefficients, given the motion that cells show."""
+        solver = self.solver(blocks)
+        group = blocks.group[used[0]]
+        still, design = coefficients(blocks, self.still)
+        still, design = still[0][used], design[:, 0][:, used[0], used[1]]
+        score, information = np.zeros((2, len(group)))
+        likelihood = 0.0
+        for cells in every:
+            solved = solver.solve(cells, self.sigma)
+            mean = still + np.einsum("ak,ka->k", design, solved.found[group].astype(np.float32))
+            doubtful = np.einsum("ak,ka->k", design[:2] ** 2, solved.doubt[group])
+            spread = np.sqrt(noise_of(cells, self.sigma)[used[0]] + doubtful).astype(np.float32)
+            logarithm, pull, curve = told_by_cell(cells.low[used] - mean, cells.high[used] - mean, spread)
+            score += pull
+            information += curve
+            likelihood += float(np.sum(logarithm))
+        return score, information, likelihood
+
+    def _moved(
+        self,
+        used: tuple[NDArray[np.int64], ...],
+        score: NDArray[np.floating],
+        information: NDArray[np.floating],
+        blocks: CodedBlocks,
+    ) -> DitheredPicture:
+        """Some coefficients moved by Newton's step, if not too far."""
+        values = self.values.copy()
+        values[used] += np.clip(score / information, -_LONGEST_STEP * self.sigma, _LONGEST_STEP * self.sigma)
+        return replace(self, still=_showing(self.still, blocks, values), values=values)
+
+
+def _some(frames: SensorFrames) -> Iterator[FrameBlock]:
+    """Some frames, spread over the clip, each with the one after it."""
+    stride = max(2, 2 * frames.frame_count // _FRAMES)
+    for block in frames.coded_blocks():
+        use = np.flatnonzero(block.index % stride < 2)
+        if len(use) and block.coding:
+            types = tuple(block.frame_types[k] for k in use) if block.frame_types else ()
+            yield FrameBlock(block.index[use], block.luma[use], types, tuple(block.coding[k] for k in use))
+
+
+def _lost(slopes: NDArray[np.float64], steps: NDArray[np.float64], sigma: float) -> float:
+    """What the quantiser took of the information on motion (dB), wherever the coefficients lie in their cells."""
+    power = np.sum(slopes**2, axis=0)
+    kept = kept_information(steps / np.sqrt(sigma**2 + QUANTISATION))
+    return float(10 * np.log10(np.sum(power) / max(float(np.sum(power * kept)), 1e-12)))
+
+
+def _showing(picture: StillPicture, blocks: CodedBlocks, values: NDArray[np.float64]) -> StillPicture:
+    """The picture with other coefficients."""
+    matrix = TRANSFORMS[0].astype(np.float64)
+    pixels = matrix.T @ values.reshape(-1, SIDE, SIDE) @ matrix + MIDDLE
+    return StillPicture.of(blocks.put(pixels, picture.mean))
+
+
+def _kept(values: NDArray[np.float64], steps: NDArray[np.float64], dither: NDArray[np.float64]) -> NDArray[np.float64]:
+    """The share of its information that each coefficient keeps where it lies, half a step about each level."""
+    from scipy.special import ndtr
+
+    ratio = steps / dither
+    place = (_NEAR - (values / steps - np.rint(values / steps))[..., None]) * ratio[..., None]
+    density = np.exp(-0.5 * place**2) / np.sqrt(2 * np.pi)
+    mass = np.maximum(np.diff(ndtr(place), axis=-1), 1e-12)
+    return np.asarray(
+        np.where(ratio < 2, kept_information(ratio), np.sum(np.diff(density, axis=-1) ** 2 / mass, axis=-1))
+    )
