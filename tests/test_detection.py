@@ -210,6 +210,15 @@ def test_many_missing_frames_neither_hide_a_sound_nor_feign_one() -> None:
         assert judged(replace(motion, observed=~lost, displacement=displacement)).verdict is verdict
 
 
+def test_gaps_in_a_motion_far_from_where_it_began_make_no_pattern() -> None:
+    for seed in range(6):
+        motion = noisy(seed, rolling=False)
+        seen = np.random.default_rng([9, seed]).random((1000, 1)) > 0.2
+        away = np.where(seen[..., None], motion.displacement + np.float32(0.8), 0).astype(np.float32)
+        detection = judged(replace(motion, displacement=away, observed=seen))
+        assert detection.verdict is Verdict.NO_SIGNAL, detection.reason
+
+
 def test_a_codec_that_repeats_frames_turns_a_steady_tone_into_doubt_not_silence() -> None:
     moved = noisy(1, rolling=True, sound=tone(0.03))
     assert judged(moved).verdict is Verdict.SIGNAL

@@ -123,6 +123,15 @@ class Arrangement:
         """Each frame's ordinal in the file, which is the order of coding [shape=(frames,), int64]."""
         return np.argsort(self._rank, kind="stable")
 
+    def _earliest(self, ordinal: int) -> int:
+        """First position that a frame's stamp allows; frames that share one come in the order of the decoder."""
+        own = int(self._rank[ordinal])
+        if not self.told:
+            return own - _UNTOLD
+        while own and self.stamped[own] and self.stamped[own - 1] and self._ticks[own] == self._ticks[own - 1]:
+            own -= 1
+        return own
+
     def position(self, ordinal: int | None, after: int) -> int | None:
         """Position of a decoded frame, at least `after`; None where there is no room left.
 
@@ -136,5 +145,5 @@ class Arrangement:
         """
         position = after
         if ordinal is not None and ordinal < len(self._rank):
-            position = max(after, int(self._rank[ordinal]) - (0 if self.told else _UNTOLD))
+            position = max(after, self._earliest(ordinal))
         return position if position < len(self._rank) else None

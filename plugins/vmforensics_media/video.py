@@ -197,7 +197,8 @@ class VideoFile(FrameStream):
                 continue
             reader = reader or LumaReader(frame.format)
             block = block or BlockBuilder(*self._coded, reader, self._rows)
-            block.add(position, frame, int(orders[position]) if coding else None, decoded.table)
+            order = int(orders[position]) if decoded.ordinal is None else decoded.ordinal
+            block.add(position, frame, order if coding else None, decoded.table)
             if block.full:
                 yield block.finished()
                 block = None

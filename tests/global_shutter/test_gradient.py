@@ -174,6 +174,20 @@ def test_flicker_is_no_motion_and_scales_none() -> None:
     assert flickering < 1.3 * quiet
 
 
+@pytest.mark.parametrize("scene", ["print", "rocket"])
+def test_a_camera_that_moves_in_flickering_light_shows_no_other_motion_for_it(scene: str) -> None:
+    """The light changes how much a motion changes pixels by; what it does to noise isn't what makes a pixel bad."""
+    errors = []
+    for flicker in (None, Flicker(frequency=100, depth=0.2)):
+        camera = Camera(160, 120, 240.0, 300, noise=(1.0, 0.03))
+        shaken = simulate(camera, scene=scene, sound="silence", handheld=4.0, flicker=flicker, seed=2)
+        motion = StoredFrames(shaken.frames, rate=240.0).sensor_frames()
+        found = Gradient().estimate(motion).along(X)[0][:, 0] - shaken.truth.drift[:, 0, 0]
+        spectrum = np.abs(np.fft.rfft((found - found.mean()) * np.hanning(len(found)))) ** 2
+        errors.append(float(np.sqrt(spectrum[np.fft.rfftfreq(len(found), 1 / 240) > 30].mean())))
+    assert errors[1] < 1.25 * errors[0]
+
+
 @pytest.mark.parametrize("trouble", [{}, {"drift": (3.0, 2.0)}, {"flicker": Flicker(frequency=100, depth=0.1)}])
 def test_silence_stays_silent(trouble: dict[str, object]) -> None:
     for seed in range(4):

@@ -128,6 +128,22 @@ def test_frames_that_share_a_rounded_stamp_stay_apart(write: Write, moving: Clip
     np.testing.assert_array_equal(luma, moving)
 
 
+def test_frames_that_share_a_stamp_come_as_they_are_decoded_not_as_they_are_stored(write: Write, moving: Clip) -> None:
+    """Where a B frame has the stamp of a frame that is stored before it and shown after it."""
+    frames = [np.kron(frame, np.ones((4, 4), np.uint8)) for frame in moving]
+    options = {"bf": "3", "b_strategy": "0", "crf": "1"}
+    coarse, fine = (
+        write(f"b{end}", frames, "libx264", "yuv420p", rate=2200, codec_options=options) for end in (".mkv", ".mp4")
+    )
+    (index, luma), (whole, exact) = decoded(stream := opened(coarse)), decoded(opened(fine))
+    assert np.sum(np.diff(stream.stamps) == 0) > 10
+    assert index.tolist() == whole.tolist() == list(range(40))
+    np.testing.assert_array_equal(luma, exact)
+    assert stream.complaints == []
+    orders = [[c.order for block in opened(path).coded_blocks() for c in block.coding] for path in (coarse, fine)]
+    assert orders[0] == orders[1] != sorted(orders[0])
+
+
 def test_bare_stream_has_no_stamps(write: Write, moving: Clip) -> None:
     stream = opened(write("bare.h264", moving, "libx264", "yuv420p"))
     assert stream.frame_count == 40

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from threadpoolctl import threadpool_limits
+
 from vmforensics.data import FrameCoding, SensorFrames, TableCoding
 from vmforensics.numerics.coded.cells import CellReader
 from vmforensics.numerics.coded.dither import DitheredPicture, Stir
@@ -38,10 +40,11 @@ def measure(frames: SensorFrames, template: MeanTemplate, readings: RowReadings,
         pictures disagree by far more than their cells allow.
     """
     coding = coding_of(frames)
-    if isinstance(coding, FrameCoding):
-        return _of_predicted(frames, template, stripe)
-    if isinstance(coding, TableCoding):
-        return _of_tables(frames, template, readings, stripe)
+    with threadpool_limits(limits=1, user_api="blas"):  # sums that don't depend on the number of threads
+        if isinstance(coding, FrameCoding):
+            return _of_predicted(frames, template, stripe)
+        if isinstance(coding, TableCoding):
+            return _of_tables(frames, template, readings, stripe)
     return None
 
 

@@ -18,6 +18,7 @@ _MOST_TELLING = 24  # of a block's 64 coefficients; they hold nine tenths of wha
 _LEAST_TOLD = 0.01  # of the mean coefficient's information
 _STEPS, _LONGEST_STEP = 5, 0.1  # Newton's, and px
 _WIDEST = 0.1  # px; uncertainty of the displacement to begin with
+_WIDE = 1e3  # DN either way; a cell that tells nothing
 _PRIOR = np.array([1 / 0.3**2, 1 / 0.3**2, 1 / 0.1**2])  # of x and y (1/px²) and of a relative gain
 
 
@@ -77,7 +78,7 @@ class CellSolver(ABC):
         high: NDArray[np.float32],
         design: NDArray[np.float32],
         noise: NDArray[np.floating],
-        group: NDArray[np.int64],
+        lanes: Lanes,
     ) -> Solution:
         """The solution from some coefficients.
 
@@ -91,32 +92,59 @@ class CellSolver(ABC):
         design : ndarray [shape=(3, n), float32]
             What the coefficients change by with x and y (DN/px), and with the gain (DN).
         noise : ndarray [shape=(n,), DN²]
-        group : ndarray [shape=(n,), int64]
+        lanes : Lanes
+            Which group each coefficient is of.
         """
-        groups = self.blocks.groups
-        squares = design[:2] ** 2
+        low, high, noise = lanes.of(low, -_WIDE), lanes.of(high, _WIDE), lanes.of(noise.astype(np.float32), 1.0)
+        change = np.stack([lanes.of(each, 0.0) for each in design], axis=1)
+        squares = change[:, :2] ** 2
+        groups = len(low)
         doubt = np.full((groups, 2), _WIDEST**2)
         found = np.zeros((groups, 3))
-        information = np.zeros((groups, 3, 3))
         likelihood = 0.0
         for step in range(_STEPS + 1):
-            spread = np.sqrt(noise + np.einsum("ak,ak->k", squares, doubt.T[:, group])).astype(np.float32)
-            mean = np.einsum("ak,ak->k", design, found.T[:, group].astype(np.float32))
+            spread = np.sqrt(noise + _mixed(doubt, squares))
+            mean = _mixed(found, change)
             logarithm, score, curve = told_by_cell(low - mean, high - mean, spread)
-            for a in range(3):
-                for b in range(a, 3):
-                    terms = np.bincount(group, curve * design[a] * design[b], groups)
-                    information[:, a, b] = information[:, b, a] = terms
+            information = ((change * curve[:, None]) @ change.swapaxes(1, 2)).astype(np.float64)
             if step == _STEPS:
                 likelihood = float(np.sum(logarithm))
                 break
-            slope = np.stack([np.bincount(group, score * design[a], groups) for a in range(3)], axis=1)
+            slope = (change @ score[..., None])[..., 0]
             covariance = np.linalg.inv(information + np.diag(_PRIOR))
             found += np.clip((covariance @ (slope - _PRIOR * found)[..., None])[..., 0], -_LONGEST_STEP, _LONGEST_STEP)
             doubt = np.minimum(np.diagonal(covariance, axis1=1, axis2=2)[:, :2], doubt)
         lost = information[:, :2, 2] / (information[:, 2, 2] + _PRIOR[2])[:, None]
         precision = information[:, :2, :2] - lost[:, :, None] * information[:, None, 2, :2]
         return Solution(found, precision, doubt, likelihood)
+
+
+def _mixed(shares: NDArray[np.float64], parts: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Sum of each group's parts [shape=(groups, k, n)] with its shares [shape=(groups, k)]."""
+    return np.asarray((shares.astype(np.float32)[:, None] @ parts)[:, 0])
+
+
+class Lanes:
+    """Coefficients of many groups laid side by side, each group's in a row of its own; short rows are filled up.
+
+    Parameters
+    ----------
+    group : ndarray [shape=(n,), int64]
+        Which group each coefficient is of.
+    groups
+        How many groups there are.
+    """
+
+    def __init__(self, group: NDArray[np.int64], groups: int) -> None:
+        order = np.argsort(group, kind="stable")
+        count = np.bincount(group, minlength=groups)
+        first = np.concatenate([[0], np.cumsum(count)[:-1]])
+        self._place = np.full((groups, max(int(count.max(initial=0)), 1)), len(group))
+        self._place[group[order], np.arange(len(group)) - first[group[order]]] = order
+
+    def of(self, values: NDArray[np.float32], filling: float) -> NDArray[np.float32]:
+        """Values of the coefficients, likewise [shape=(groups, most of a group), float32]."""
+        return np.asarray(np.append(values, np.float32(filling))[self._place])
 
 
 class PredictedSolver(CellSolver):
@@ -136,6 +164,7 @@ class PredictedSolver(CellSolver):
         self._telling = np.argsort(-strength, axis=2, kind="stable")[:, :, :_MOST_TELLING]
         self._still = np.take_along_axis(still, self._telling, 2)
         self._design = np.take_along_axis(design, self._telling[None], 3)
+        self._lanes = Lanes(np.repeat(blocks.group, self._telling.shape[2]), blocks.groups)
 
     def solve(self, cells: Cells, sigma: float) -> Solution:
         """As `CellSolver.solve` says."""
@@ -149,7 +178,7 @@ class PredictedSolver(CellSolver):
             high.ravel(),
             self._design[:, cells.which, own].reshape(3, -1),
             np.repeat(noise_of(cells, sigma), count),
-            np.repeat(self.blocks.group, count),
+            self._lanes,
         )
 
 
@@ -170,12 +199,12 @@ class TableSolver(CellSolver):
         told = np.sum(design[:2, 0] ** 2, axis=0) * kept
         self._used = np.nonzero(told > _LEAST_TOLD * np.mean(told))
         self._still, self._design = still[0][self._used], design[:, 0][:, self._used[0], self._used[1]]
-        self._group = blocks.group[self._used[0]]
+        self._lanes = Lanes(blocks.group[self._used[0]], blocks.groups)
 
     def solve(self, cells: Cells, sigma: float) -> Solution:
         """As `CellSolver.solve` says."""
         low, high = cells.low[self._used] - self._still, cells.high[self._used] - self._still
-        return self._solved(low, high, self._design, noise_of(cells, sigma)[self._used[0]], self._group)
+        return self._solved(low, high, self._design, noise_of(cells, sigma)[self._used[0]], self._lanes)
 
 
 def coefficients(blocks: CodedBlocks, picture: StillPicture) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
