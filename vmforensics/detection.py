@@ -24,6 +24,8 @@ LOWEST = 20.0
 """Hz; slower motion (a swaying camera) doesn't count."""
 
 _SEGMENTS = (8, 32, 128, 512)  # clip length over segment length, coarse tones to short syllables
+_WANDERS = 0.5  # px that a camera's path extends over before it matters
+_TRACES = 2.5  # times the frame rate, up to which a followed hand leaves traces
 _AXES = 4  # independent directions that the axis was chosen from, on the same data
 _LATEST = 5e-3  # s; by how much one half may lag behind the other
 _FROZEN = 0.1  # standard uncertainties RMS; a motion measured on real frames is never so still
@@ -154,8 +156,10 @@ def detect(
     if chosen is not None:
         pairs.append(_Pair.of(*chosen))
     pairs = [pair.without_lines(signal.rate, lamp_lines) for pair in pairs]
-    lines = tuple(lamp_lines)
-    tested = [(pair, list(_tests(pair.first, pair.second, pair.seen, signal.rate, fresh, lines))) for pair in pairs]
+    lines, lowest = tuple(lamp_lines), _slowest(motion)
+    tested = [
+        (pair, list(_tests(pair.first, pair.second, pair.seen, signal.rate, fresh, lines, lowest))) for pair in pairs
+    ]
     tested = [(pair, findings) for pair, findings in tested if findings]
     if not tested:
         return _undetermined("the clip is too short to compare the halves", false_alarm_rate)
@@ -171,7 +175,7 @@ def detect(
     p_value = min(1.0, max(best.p_value * tests, LEAST_P))
     shown = f"p = {p_value:.2g}" if p_value > LEAST_P else f"p < {LEAST_P:.0e}"
     if p_value > false_alarm_rate and fresh < 1:
-        plain = list(_tests(pair.first, pair.second, pair.seen, signal.rate, 1.0, lines))
+        plain = list(_tests(pair.first, pair.second, pair.seen, signal.rate, 1.0, lines, lowest))
         if min(finding.p_value for finding in plain) * tests <= false_alarm_rate:
             return _undetermined(
                 "the two halves of the region share a pattern, but the frames repeat one another so much that the "
@@ -250,6 +254,17 @@ def fresh_share(motion: Motion, axis: tuple[float, float]) -> float:
     """
     steady = _without_standing_patterns(motion)
     return _fresh_share(steady.half(0), steady.half(1), axis)
+
+
+def _slowest(motion: Motion) -> float:
+    """Hz; slower motion doesn't count.
+
+    Where rows were read along a camera's path, which is known once a frame, what of the hand is faster than that leaves
+    traces in the rows between.
+    """
+    if motion.path is None or len(motion.row_offsets) == 1 or np.ptp(motion.path, axis=0).max(initial=0.0) < _WANDERS:
+        return LOWEST
+    return max(LOWEST, _TRACES * motion.frame_rate)
 
 
 def _on_grid(half: Motion, signal: Signal) -> Signal:
@@ -345,6 +360,7 @@ def _tests(
     rate: float,
     fresh: float,
     lines: Sequence[float] = (),
+    lowest: float = LOWEST,
 ) -> Iterator[_Finding]:
     """Every test made, as uncorrected p-values; about as many as there are independent ones.
 
@@ -371,7 +387,7 @@ def _tests(
             for x in (first, second)
         )
         frequency = np.fft.rfftfreq(length, 1 / rate)
-        keep = (frequency >= max(LOWEST, 2.5 * rate / length)) & (frequency <= 0.495 * rate)
+        keep = (frequency >= max(lowest, 2.5 * rate / length)) & (frequency <= 0.495 * rate)
         for line in lines:
             keep &= np.abs(frequency - line) > _BESIDE_BINS * rate / length
         if not keep.any():

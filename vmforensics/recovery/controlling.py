@@ -227,7 +227,8 @@ def heeded(found: Detection, controls: Controls) -> Detection:
     """The verdict in the light of the controls.
 
     None where the shuffled frames feign a signal too, or where nothing is left without what goes with the light in
-    parts of the picture; else the verdict on what is left.
+    parts of the picture, or less than half of the evidence (of the p-value's logarithm); else the verdict on what is
+    left.
     """
     if found.verdict is not Verdict.SIGNAL:
         return found
@@ -239,14 +240,22 @@ def heeded(found: Detection, controls: Controls) -> Detection:
         )
     if controls.unlit is None:
         return found
-    if controls.unlit.found.verdict is not Verdict.NO_SIGNAL:
-        return controls.unlit.found
+    left = controls.unlit.found
+    if left.verdict is Verdict.SIGNAL and not _carried_by_light(found, left):
+        return left
+    if left.verdict is Verdict.UNDETERMINED:
+        return left
     return _withdrawn(
         found,
-        "the two halves of the region agree, but no longer when what goes with the brightness of parts of the picture "
+        "the two halves of the region agree, but hardly when what goes with the brightness of parts of the picture "
         f"(up to {100 * controls.unlit.depth:.2g} % RMS) is taken out: a lamp or a screen that flickers there would "
         "show so, and sound can't be told from it",
     )
+
+
+def _carried_by_light(found: Detection, left: Detection) -> bool:
+    """Whether what goes with the light made up most of the evidence: then its rest doesn't stand for itself."""
+    return found.p_value is not None and left.p_value is not None and left.p_value**2 > found.p_value
 
 
 def _withdrawn(found: Detection, reason: str) -> Detection:
