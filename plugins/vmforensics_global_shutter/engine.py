@@ -146,9 +146,11 @@ def _doubt(frames: SensorFrames, tracker: Tracker, lost: int, covered: NDArray[n
     if lost > _LOST * frames.frame_count:
         return f"the picture couldn't be followed in {lost} of {frames.frame_count} frames"
     passed = int(np.count_nonzero(covered))
-    if len(tracker.places) > 1 and passed > _PASSED * frames.frame_count:
+    moves, predicted = len(tracker.places) > 1, frames.stream.facts.get("inter_coded") is True
+    if passed > _PASSED * frames.frame_count and (moves or predicted):
+        which = "that moves" if moves else "whose frames were predicted from one another"
         return (
-            f"something passes in front of a picture that moves, in {passed} of {frames.frame_count} frames: what its "
+            f"something passes in front of a picture {which}, in {passed} of {frames.frame_count} frames: what its "
             "edges leave can't be told from motion; choose a region or a stretch of the clip without it"
         )
     return ""

@@ -22,7 +22,7 @@ from vmforensics.recovery import plan_case
 from vmforensics.testing import Camera, simulate, write_clip, write_truth
 
 MATRIX = """compare:
-  motion_estimator: [local-phase, gradient]
+  motion_estimator: [adaptive, gradient]
   denoiser: [[high-pass, spectral-subtraction]]
   exporter: arrays
 """

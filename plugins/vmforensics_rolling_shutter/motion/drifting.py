@@ -106,18 +106,23 @@ def measure(frames: SensorFrames, half_of: NDArray[np.int64]) -> RowReadings:
     notes = told(covered)
     if turns:
         notes = (*_turn_told(path.at(instants[shown])[..., 2], frames), *notes)
-    doubt = _doubt(np.array(apart), known, unsettled) or _passed(covered, stood)
+    predicted = frames.stream.facts.get("inter_coded") is True
+    doubt = _doubt(np.array(apart), known, unsettled) or _passed(covered, stood, predicted=predicted)
     return RowReadings(displacement, precision, observed, doubt, stood, notes)
 
 
-def _passed(covered: dict[int, NDArray[np.bool_]], stood: NDArray[np.float64]) -> str:
-    """Why motion behind something that passes can't be relied on; "" where it can."""
+def _passed(covered: dict[int, NDArray[np.bool_]], stood: NDArray[np.float64], *, predicted: bool) -> str:
+    """Why motion behind something that passes can't be relied on; "" where it can.
+
+    A codec that predicts frames from one another leaves traces of it where it has gone.
+    """
     count = sum(bool(cells.any()) for cells in covered.values())
     travel = float(np.hypot(*np.ptp(stood, axis=0)))
-    if count <= _PASSED * len(stood) or travel < _RESTING:
+    if count <= _PASSED * len(stood) or (travel < _RESTING and not predicted):
         return ""
+    which = "that moves" if travel >= _RESTING else "whose frames were predicted from one another"
     return (
-        f"something passes in front of a picture that moves, in {count} of {len(stood)} frames: what its edges leave "
+        f"something passes in front of a picture {which}, in {count} of {len(stood)} frames: what its edges leave "
         "can't be told from motion; choose a region or a stretch of the clip without it"
     )
 
