@@ -188,7 +188,10 @@ def test_run_heeds_the_runs_only(case: Path) -> None:
 
 def test_ctrl_c_ends_the_workers_and_what_is_left_can_be_resumed(case, tmp_path):
     out = tmp_path / "m"
-    program = "import sys; from vmforensics.cli import main; sys.argv[0] = 'vmforensics'; main()"
+    program = (  # a suite that was started in the background ignores Ctrl-C, and so would what it starts
+        "import signal, sys; signal.signal(signal.SIGINT, signal.default_int_handler); "
+        "from vmforensics.cli import main; sys.argv[0] = 'vmforensics'; main()"
+    )
     command = [sys.executable, "-c", program, "compare", str(case), "--out", str(out), "--jobs", "2"]
     process = subprocess.Popen(
         command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True
