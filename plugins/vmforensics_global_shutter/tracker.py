@@ -395,7 +395,10 @@ class Tracker:
         self.precision += len(straight) * linear.precision
         self.count += len(straight)
         self.places.add(self._nearest(anchor.place))
-        return displacement, anchor.place + straight @ anchor.rigid(range(len(self.channels))).T
+        beyond = straight @ anchor.rigid(range(len(self.channels))).T
+        wild = ~(np.abs(beyond[:, :2]).max(axis=1) < _STRIDE)  # a damaged frame, whose higher orders run away
+        displacement[wild] = beyond[wild] = np.nan
+        return displacement, anchor.place + beyond
 
 
 def radius(shape: tuple[int, ...]) -> float:
