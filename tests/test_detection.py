@@ -210,6 +210,17 @@ def test_many_missing_frames_neither_hide_a_sound_nor_feign_one() -> None:
         assert judged(replace(motion, observed=~lost, displacement=displacement)).verdict is verdict
 
 
+def test_what_is_slow_behind_a_followed_hand_is_left_open_and_what_is_fast_is_heard() -> None:
+    wander = 3 * np.sin(np.linspace(0, 5, 60))[:, None] * [1.0, 0.5]
+    hum, voice = (noisy(3, rolling=True, sound=tone(0.006, frequency)) for frequency in (75.0, 310.0))
+    assert judged(hum).verdict is judged(voice).verdict is Verdict.SIGNAL
+    assert judged(replace(hum, path=wander / 100)).verdict is Verdict.SIGNAL
+    followed = judged(replace(hum, path=wander))
+    assert followed.verdict is Verdict.NO_SIGNAL
+    assert "below 150 Hz, where a hand that is followed leaves traces, it can't tell" in followed.reason
+    assert judged(replace(voice, path=wander)).verdict is Verdict.SIGNAL
+
+
 def test_gaps_in_a_motion_far_from_where_it_began_make_no_pattern() -> None:
     for seed in range(6):
         motion = noisy(seed, rolling=False)

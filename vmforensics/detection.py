@@ -188,7 +188,7 @@ def detect(
             p_value,
             false_alarm_rate,
             None,
-            f"no {subject} beyond noise is common to the two halves of the region ({shown})",
+            f"no {subject} beyond noise is common to the two halves of the region ({shown})" + _not_looked_at(lowest),
         )
     if key_interval and moving:
         travel = _travel(motion, signal.axis, key_interval)
@@ -265,6 +265,15 @@ def _slowest(motion: Motion) -> float:
     if motion.path is None or len(motion.row_offsets) == 1 or np.ptp(motion.path, axis=0).max(initial=0.0) < _WANDERS:
         return LOWEST
     return max(LOWEST, _TRACES * motion.frame_rate)
+
+
+def _not_looked_at(lowest: float) -> str:
+    """What a verdict on motion from some frequency (Hz) on leaves open, in words."""
+    return (
+        ""
+        if lowest <= LOWEST
+        else f"; below {lowest:.0f} Hz, where a hand that is followed leaves traces, it can't tell"
+    )
 
 
 def _on_grid(half: Motion, signal: Signal) -> Signal:

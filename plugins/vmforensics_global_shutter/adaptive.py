@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import ClassVar
 
 from vmforensics.data import Motion, SensorFrames
-from vmforensics.errors import Unsuitable
+from vmforensics.errors import RegionError, Unsuitable
 from vmforensics.stages import MotionEstimator
 from vmforensics_global_shutter.codec_cells import CodecCells, tells
 from vmforensics_global_shutter.gradient import LEAST, Gradient
@@ -16,7 +16,6 @@ from vmforensics_global_shutter.travel import apart
 _FAR = 0.05
 """px from frame to frame. Sound moves a part by less; of real tuning forks and guitar strings that move by 0.06 to
 1.1 px exact phase tells as much as least squares or more (up to 40 dB, where the motion folds back)."""
-
 
 _LEAST_CODED = 2**14  # px; of fewer a codec's decisions tell too little of frames that it predicts from both sides
 
@@ -35,7 +34,6 @@ class Adaptive(MotionEstimator):
     summary: ClassVar[str] = "gradient, codec-cells or local-phase, by how the picture moves and what its codec tells"
     reference: ClassVar[str] = "see gradient, codec-cells and local-phase"
     masks: ClassVar[bool] = True
-    reads_coding: ClassVar[bool] = True
 
     def estimate(self, frames: SensorFrames) -> Motion:
         """Measure one displacement a frame and channel, at the mean instant of the rows.
@@ -67,7 +65,7 @@ def _of_one(frames: SensorFrames) -> Motion:
         return _by(Gradient, frames, still)
     try:
         return _by(CodecCells, frames, f"{still}, and the codec tells how it coded")
-    except Unsuitable as reason:
+    except (Unsuitable, RegionError) as reason:  # too low a region, too
         return _by(Gradient, frames, f"{still}, and codec-cells doesn't suit: {reason}")
 
 

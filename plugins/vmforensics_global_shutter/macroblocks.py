@@ -45,9 +45,7 @@ class HalvedBlocks:
         textured
             Whether to leave out blocks that the template shows no detail in.
         """
-        every = CodedBlocks.within(frames, template.usable)
-        if every is not None and textured:
-            every = every.some(every.textured(template.still, template.noise, template.frames))
+        every = CodedBlocks.of(frames, template, textured=textured)
         if every is None:
             return None
         strength = sum(np.sum(every.cut(slope) ** 2, axis=(1, 2)) for slope in template.slopes)

@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
-from vmforensics.data import Luma, SensorFrames
+from vmforensics.data import SensorFrames
 from vmforensics.numerics.mean_template import MeanTemplate
+from vmforensics_global_shutter.calibrated import chunks
 from vmforensics_global_shutter.equations import Equations
 from vmforensics_global_shutter.macroblocks import half_of_pixels
 from vmforensics_global_shutter.still import View
 
-_AT_ONCE = 2**21  # pixels
 _FARTHEST = 0.99  # quantile of the frames
 _BEHIND = 0.125  # of the picture's squared slopes, by which blocks left behind at the farthest differ
 _USUAL = 4.0  # DN², that a codec's key frames may differ by from the frames between, which repeat one another
@@ -55,8 +54,8 @@ class PixelHalves:
         displacement = np.zeros((frames.frame_count, 4), np.float32)
         square, seen = np.zeros(frames.frame_count), np.zeros(frames.frame_count, np.bool_)
         usable = np.flatnonzero(template.usable)
-        for index, luma in _chunks(frames):
-            change = luma.reshape(len(luma), -1).astype(np.float32) - picture
+        for index, luma in chunks(frames):
+            change = luma.reshape(len(luma), -1) - picture
             displacement[index] = change @ functionals.T
             change = change[:, usable]
             square[index] = np.einsum("fp,fp->f", change, change) / max(len(usable), 1)
@@ -69,11 +68,3 @@ class PixelHalves:
         usual = max(float(np.median(square[seen])) if seen.any() else 0.0, _USUAL)
         usual += _BEHIND * float(np.trace(steep)) * farthest**2
         return cls(displacement, precision, np.where(seen, square / usual, 0.0), seen)
-
-
-def _chunks(frames: SensorFrames) -> Iterator[tuple[NDArray[np.int64], Luma]]:
-    """Few enough frames at a time to be held as floating point."""
-    step = max(1, _AT_ONCE // (frames.rows * frames.cols))
-    for block in frames.blocks():
-        for first in range(0, len(block.index), step):
-            yield block.index[first : first + step], block.luma[first : first + step]

@@ -31,6 +31,7 @@ _END = 0.015  # of the scale at its ends
 _SAMPLE = 25_000  # pixels that tell the sensor's noise
 _ROWS_APART = 4  # between those that tell a frame's brightness
 _BAND = 2**15  # pixels that are worked on at a time
+_STRANGE_PAIR = 30.0  # times the usual variance of the change between two frames
 _SAME_LIGHT = 2e-3  # of a frame's contrast, by which it changes without its light
 _WILD = 30.0  # times the usual variance; such a pixel doesn't tell the sensor's noise
 _SPIKE = 0.15  # of full scale; a lens lets no single pixel stand out of its neighbours by so much
@@ -245,6 +246,7 @@ def _temporal_variance(blocks: Sequence[FrameBlock], count: int) -> tuple[NDArra
     if not pairs:  # blocks of a single frame each
         pairs = [(a.luma[0], b.luma[0]) for a, b in zip(blocks[:-1:stride], blocks[1::stride], strict=False)]
     some = slice(None, None, _ROWS_APART)
+    pairs = _alike(pairs, some)
     lights = [_light(before[some], after[some]) for before, after in pairs]
     squares = np.zeros(blocks[0].luma.shape[1:], np.float32)
     for own in _bands(squares.shape):
@@ -260,6 +262,13 @@ def _temporal_variance(blocks: Sequence[FrameBlock], count: int) -> tuple[NDArra
             squares[own] += difference
     squares /= 2 * len(pairs)
     return squares, len(pairs)
+
+
+def _alike(pairs: list[tuple[Luma, Luma]], some: slice) -> list[tuple[Luma, Luma]]:
+    """The pairs but those that differ by far more than most do: a flash, or a frame of something else."""
+    changes = np.array([np.var(after[some].astype(np.float32) - before[some]) for before, after in pairs])
+    usual = _STRANGE_PAIR * max(float(np.median(changes)), QUANTISATION)
+    return [pair for pair, change in zip(pairs, changes, strict=True) if change <= usual]
 
 
 def _light(before: Luma, after: Luma) -> tuple[np.float32, np.float32]:

@@ -94,6 +94,19 @@ def test_what_light_explains_is_gone_and_nothing_else() -> None:
     assert kept.std() == pytest.approx(steady[1].displacement.std(), rel=0.1)
 
 
+@pytest.mark.parametrize(
+    ("before", "after", "verdict"), [(1e-12, 1e-3, False), (1e-12, 1e-8, True), (5e-3, 8e-3, True)]
+)
+def test_what_the_light_carried_most_of_is_no_signal(before: float, after: float, verdict: bool) -> None:
+    frames, motion, signal = measured("screen, gradient", "tone:190", 0.03, lit=True)
+    found = replace(detect(motion, signal), verdict=Verdict.SIGNAL, p_value=before)
+    controls = control(frames, motion, signal, found, lambda _: motion, lambda _: signal, key_interval=0.0)
+    assert controls.unlit is not None
+    left = replace(controls.unlit, found=replace(found, p_value=after))
+    judged = heeded(found, replace(controls, unlit=left))
+    assert judged.verdict is (Verdict.SIGNAL if verdict else Verdict.UNDETERMINED)
+
+
 @pytest.mark.parametrize(("sound", "verdict"), [("silence", Verdict.UNDETERMINED), ("tone:190", Verdict.SIGNAL)])
 def test_the_verdict_heeds_the_light(sound: str, verdict: Verdict) -> None:
     name = "screen, gradient"

@@ -72,6 +72,26 @@ def test_a_region_too_small_for_least_squares_is_read_by_exact_phase() -> None:
     assert Adaptive().estimate(frames).method == "local-phase: the region is small"
 
 
+def test_a_region_too_low_for_the_codec_s_cells_is_read_by_least_squares() -> None:
+    camera = Camera(width=720, height=48, fps=1000, frames=60, noise=(1.0, 0.01))
+    simulation = simulate(camera, scene="print", sound="tone:97", rms_px=0.05, seed=3)
+    frames = StoredFrames(simulation.frames, rate=1000.0, table=np.full((8, 8), 6.0, np.float32)).sensor_frames()
+    low = dataclasses.replace(frames, region=Region(0, 8, 720, 24))
+    assert low.rows * low.cols > 2**14
+    motion = Adaptive().estimate(low)
+    assert motion.method.startswith(
+        "gradient: no part of the picture moves far by itself, and codec-cells doesn't suit: "
+    )
+    assert "24 sensor rows" in motion.method or "24 rows" in motion.method
+
+
+def test_where_the_codec_tells_its_cells_are_read() -> None:
+    simulation = clip(size=(160, 128), rms_px=0.05, noise=(2.0, 0.0))
+    frames = StoredFrames(simulation.frames, rate=1000.0, table=np.full((8, 8), 12.0, np.float32)).sensor_frames()
+    motion = Adaptive().estimate(frames)
+    assert motion.method == "codec-cells: no part of the picture moves far by itself, and the codec tells how it coded"
+
+
 def test_a_picture_without_texture_shows_no_part_that_moves() -> None:
     still = np.random.default_rng(1).normal(100, 2, (40, 96, 96)).astype(np.uint8)
     assert apart(StoredFrames(still, rate=1000.0).sensor_frames()) == 0.0

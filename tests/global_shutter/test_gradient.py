@@ -11,9 +11,10 @@ from numpy.typing import NDArray
 from vmforensics.data import Motion, Region, Verdict
 from vmforensics.detection import detect
 from vmforensics.errors import RegionError, TooFewFrames
-from vmforensics.testing import Camera, Flicker, Simulation, StoredFrames, simulate
+from vmforensics.testing import Camera, Flicker, Occluder, Simulation, StoredFrames, simulate
 from vmforensics_global_shutter.aligned_sum import AlignedSum
 from vmforensics_global_shutter.gradient import Gradient, GradientParams
+from vmforensics_global_shutter.tracker import Anchor, Readings
 
 X, Y = (1.0, 0.0), (0.0, 1.0)
 RATE = 2200.0
@@ -101,6 +102,51 @@ def test_a_picture_that_jumps_is_in_doubt() -> None:
     motion = measure(frames)
     assert "couldn't be followed" in motion.doubt
     assert motion.observed[:60].all()
+
+
+@pytest.mark.parametrize("what", ["noise", "negative", "black"])
+def test_one_frame_of_something_else_costs_no_more_than_itself(what: str) -> None:
+    simulation = clip(rms_px=0.03, frames=200)
+    frames = simulation.frames.copy()
+    other = {
+        "noise": np.random.default_rng(1).integers(0, 256, frames[0].shape),
+        "negative": 255 - frames[0],
+        "black": 0,
+    }
+    frames[70] = other[what]
+    clear, spoilt = measure(simulation.frames), measure(frames)
+    assert not spoilt.observed[70].any()
+    assert np.delete(spoilt.observed, 70).all()
+    assert np.linalg.norm(spoilt.precision) > 0.7 * np.linalg.norm(clear.precision)
+    rest = np.delete(spoilt.along(X)[0] - clear.along(X)[0], 70, axis=0)
+    assert np.std(rest) < 0.5 * bound(simulation)
+
+
+def test_a_reading_that_runs_away_is_no_place(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Higher orders may, in a damaged frame; the picture isn't sought beyond the horizon for it."""
+    frames = clip(rms_px=0.1, frames=120).frames
+    straightened = Anchor.straightened
+
+    def runaway(self: Anchor, readings: Readings) -> NDArray[np.float64]:
+        straight = straightened(self, readings)
+        if len(straight) > 100:
+            straight[77] = 1e10
+        return straight
+
+    monkeypatch.setattr(Anchor, "straightened", runaway)
+    motion = measure(frames, block=120)
+    assert np.flatnonzero(~motion.observed[:, 0]).tolist() == [77]
+    assert np.abs(motion.displacement).max() < 1
+
+
+@pytest.mark.parametrize(("predicted", "doubted"), [(True, True), (False, False)])
+def test_what_passes_a_predicted_picture_leaves_it_in_doubt(predicted: bool, doubted: bool) -> None:
+    simulation = clip("silence", frames=420, occluder=Occluder(24, 60, 0.13, 0.18), scene="camera")
+    stream = StoredFrames(simulation.frames, rate=RATE)
+    stream.facts = {**stream.facts, "inter_coded": predicted}
+    motion = Gradient().estimate(stream.sensor_frames())
+    assert any("something covers" in warning for warning in motion.warnings)
+    assert ("whose frames were predicted from one another" in motion.doubt) is doubted
 
 
 def test_loud_motion_is_read_beyond_the_first_order() -> None:

@@ -91,6 +91,15 @@ def test_what_hides_the_picture_makes_a_gap() -> None:
     assert any(f"hides the picture in {len(hidden)} frames" in warning for warning in motion.warnings)
 
 
+@pytest.mark.parametrize(("predicted", "doubted"), [(True, True), (False, False)])
+def test_what_passes_a_predicted_picture_leaves_it_in_doubt(predicted: bool, doubted: bool) -> None:
+    frames = clip("silence", occluder=PASSING).sensor_frames()
+    frames.stream.facts = {**frames.stream.facts, "inter_coded": predicted}
+    motion = RowMotion().estimate(frames)
+    assert any("something covers" in warning for warning in motion.warnings)
+    assert ("whose frames were predicted from one another" in motion.doubt) is doubted
+
+
 def test_a_loud_sound_is_no_turn() -> None:
     """301 Hz at 60 frames/s leans every frame a little otherwise, once a second: only columns tell a turn."""
     loud = clip("tone:301", rms_px=0.1)

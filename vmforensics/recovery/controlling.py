@@ -241,9 +241,7 @@ def heeded(found: Detection, controls: Controls) -> Detection:
     if controls.unlit is None:
         return found
     left = controls.unlit.found
-    if left.verdict is Verdict.SIGNAL and not _carried_by_light(found, left):
-        return left
-    if left.verdict is Verdict.UNDETERMINED:
+    if left.verdict is not Verdict.NO_SIGNAL and not _carried_by_light(found, left):
         return left
     return _withdrawn(
         found,
@@ -255,7 +253,7 @@ def heeded(found: Detection, controls: Controls) -> Detection:
 
 def _carried_by_light(found: Detection, left: Detection) -> bool:
     """Whether what goes with the light made up most of the evidence: then its rest doesn't stand for itself."""
-    return found.p_value is not None and left.p_value is not None and left.p_value**2 > found.p_value
+    return bool(found.p_value and left.p_value and left.p_value**2 > found.p_value)
 
 
 def _withdrawn(found: Detection, reason: str) -> Detection:

@@ -42,9 +42,7 @@ class StripeBlocks:
         textured
             Whether to leave out blocks that the template shows no detail in.
         """
-        blocks = CodedBlocks.within(frames, template.usable)
-        if blocks is not None and textured:
-            blocks = blocks.some(blocks.textured(template.still, template.noise, template.frames))
+        blocks = CodedBlocks.of(frames, template, textured=textured)
         if blocks is None:
             return None
         direction, region = frames.shutter.direction, frames.rectangle

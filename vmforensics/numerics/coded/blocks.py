@@ -9,9 +9,8 @@ from numpy.typing import NDArray
 
 from vmforensics.data import ReadoutDirection, SensorFrames
 from vmforensics.numerics.coded.cells import SIDE
-from vmforensics.numerics.coded.still import StillPicture
 from vmforensics.numerics.derivative import NOISE_GAIN
-from vmforensics.numerics.noise import NoiseModel
+from vmforensics.numerics.mean_template import MeanTemplate
 
 _LEAST_TEXTURE = 4.0  # times the information that noise feigns
 
@@ -38,15 +37,15 @@ class CodedBlocks:
     _direction: ReadoutDirection
 
     @classmethod
-    def within(cls, frames: SensorFrames, usable: NDArray[np.bool_]) -> CodedBlocks | None:
-        """All blocks that lie wholly in a clip's region, on pixels that count, as one group; None where there is none.
+    def of(cls, frames: SensorFrames, template: MeanTemplate, *, textured: bool) -> CodedBlocks | None:
+        """The blocks that lie wholly in a clip's region, on pixels that count, as one group; None where there is none.
 
         Parameters
         ----------
-        frames
-            The clip.
-        usable : ndarray [shape=(rows, cols), bool]
-            Which of the region's pixels count, in readout order.
+        frames, template
+            The clip and its temporal mean.
+        textured
+            Whether to leave out blocks that the template shows no detail in.
         """
         region = frames.rectangle
         tops = np.arange(-(-region.y // SIDE) * SIDE, region.y + region.height - SIDE + 1, SIDE)
@@ -57,7 +56,8 @@ class CodedBlocks:
         inside = np.arange(SIDE)
         pixels = (top - region.y)[:, None, None] + inside[:, None], (left - region.x)[:, None, None] + inside
         every = cls(top, left, np.zeros(len(top), np.int64), 1, pixels, frames.shutter.direction)
-        return every.some(np.asarray(every.cut(usable).all(axis=(1, 2))))
+        use = np.asarray(every.cut(template.usable).all(axis=(1, 2)))
+        return every.some(use & every._textured(template) if textured else use)
 
     def some(self, which: NDArray[np.bool_] | NDArray[np.int64]) -> CodedBlocks | None:
         """Some of the blocks; None where that is none."""
@@ -73,21 +73,11 @@ class CodedBlocks:
         """The same blocks in other groups [shape=(blocks,), int64], so many of them."""
         return replace(self, group=group, groups=groups)
 
-    def textured(self, still: StillPicture, noise: NoiseModel, frames: int) -> NDArray[np.bool_]:
-        """Which blocks show detail [shape=(blocks,), bool].
-
-        Parameters
-        ----------
-        still
-            The region's picture.
-        noise
-            Of a pixel of one frame.
-        frames
-            How many frames the picture is the mean of.
-        """
-        information = sum(np.sum(self.cut(slope) ** 2, axis=(1, 2)) for slope in still.slopes)
-        variance = noise.variance(self.cut(still.mean).mean(axis=(1, 2)))
-        return np.asarray(information > _LEAST_TEXTURE * 2 * NOISE_GAIN / frames * SIDE**2 * variance)
+    def _textured(self, template: MeanTemplate) -> NDArray[np.bool_]:
+        """Which blocks show detail [shape=(blocks,), bool]."""
+        information = sum(np.sum(self.cut(slope) ** 2, axis=(1, 2)) for slope in template.slopes)
+        variance = template.noise.variance(self.cut(template.mean).mean(axis=(1, 2)))
+        return np.asarray(information > _LEAST_TEXTURE * 2 * NOISE_GAIN / template.frames * SIDE**2 * variance)
 
     def cut(self, picture: NDArray[np.generic]) -> NDArray[np.generic]:
         """The blocks' part of a picture of the region [shape=(rows, cols), in readout order].
