@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Generator, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
+from queue import SimpleQueue
+from threading import Event, Semaphore, Thread, current_thread
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from vmforensics.data import FrameBlock, SensorFrames
+from vmforensics.data.frames import frames_at_once
 
-_BLOCK_PIXELS = 2**24
-_MOST = 128  # frames
 _AHEAD = 3  # blocks; as long as the reader makes the still picture, the decoder has something to do
 
 
@@ -23,18 +23,35 @@ def decoded_ahead(frames: SensorFrames) -> Iterator[FrameBlock]:
     Decoders and matrix products let go of the interpreter, so that both run at once. How many frames a block has
     depends on their size alone, not on the source, and its memory isn't used again.
     """
-    size = max(1, min(_MOST, _BLOCK_PIXELS // (frames.rows * frames.cols)))
-    blocks = _cut(frames.blocks(), size)
-    with ThreadPoolExecutor(max_workers=1, thread_name_prefix="decode-ahead") as worker:
-        pending = deque(worker.submit(next, blocks, None) for _ in range(_AHEAD))
+    size = frames_at_once(frames.rows, frames.cols, 1 if frames.full_scale < 256 else 2)
+    ahead: SimpleQueue[FrameBlock | BaseException | None] = SimpleQueue()
+    room, unwanted = Semaphore(_AHEAD), Event()
+
+    def decode() -> None:
         try:
-            while (block := pending.popleft().result()) is not None:
-                pending.append(worker.submit(next, blocks, None))
-                yield block
-        finally:
-            for unwanted in pending:
-                unwanted.cancel()
-            worker.submit(blocks.close).result()  # in the thread that it was read in
+            with closing(_cut(frames.blocks(), size)) as blocks:
+                while room.acquire() and not unwanted.is_set():
+                    block = next(blocks, None)
+                    ahead.put(block)
+                    if block is None:
+                        return
+        except BaseException as error:  # the reader's to deal with
+            ahead.put(error)
+
+    # No executor: the garbage collector may end this pass, and has ended the executor's threads by then.
+    worker = Thread(target=decode, name="decode-ahead", daemon=True)
+    worker.start()
+    try:
+        while (block := ahead.get()) is not None:
+            if isinstance(block, BaseException):
+                raise block
+            room.release()
+            yield block
+    finally:
+        unwanted.set()
+        room.release()
+        if worker is not current_thread():
+            worker.join()
 
 
 def _cut(blocks: Iterator[FrameBlock], size: int) -> Generator[FrameBlock, None, None]:

@@ -8,7 +8,7 @@ from av.video.frame import PictureType
 from numpy.typing import NDArray
 
 from vmforensics.data import FrameBlock, FrameCoding, TableCoding
-from vmforensics.data.frames import BLOCK_BYTES
+from vmforensics.data.frames import frames_at_once
 from vmforensics_media.codec import coding_of
 from vmforensics_media.luma import LumaReader
 
@@ -17,7 +17,7 @@ MOST_PIXELS = 2**26
 
 
 class BlockBuilder:
-    """One `FrameBlock` in the making, of about `BLOCK_BYTES`.
+    """One `FrameBlock` in the making.
 
     Parameters
     ----------
@@ -30,7 +30,7 @@ class BlockBuilder:
     """
 
     def __init__(self, height: int, width: int, reader: LumaReader, rows: slice = slice(None)) -> None:
-        size = max(1, BLOCK_BYTES // max(1, height * width * reader.dtype.itemsize))
+        size = frames_at_once(height, width, reader.dtype.itemsize)
         self._luma = np.empty((size, height, width), reader.dtype)
         self._reader = reader
         self._rows = rows

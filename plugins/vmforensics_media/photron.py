@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from vmforensics.data import Evidence, FrameBlock, FrameStream, Luma
 from vmforensics.data.evidence import COMPANIONS
-from vmforensics.data.frames import BLOCK_BYTES
+from vmforensics.data.frames import frames_at_once
 from vmforensics.errors import EvidenceMissing, EvidenceUnreadable
 from vmforensics.stages import FrameSource
 from vmforensics_media.ranges import in_ranges
@@ -248,7 +248,7 @@ class PhotronRecording(FrameStream):
             The file can't be read on, or half of the pictures or more hold impossible codes.
         """
         said = self._header
-        size = max(1, BLOCK_BYTES // (2 * said.width * said.height))
+        size = frames_at_once(said.height, said.width, 2)
         damaged: list[int] = []
         try:
             with self._pictures.open("rb") as file:

@@ -13,7 +13,7 @@ import numpy as np
 from pydantic import Field
 
 from vmforensics.data import Evidence, FrameBlock, FrameStream, Luma
-from vmforensics.data.frames import BLOCK_BYTES
+from vmforensics.data.frames import frames_at_once
 from vmforensics.errors import EvidenceMissing, EvidenceUnreadable, FrameSizeChanged, VmforensicsError
 from vmforensics.stages import FrameSource, StageParams
 from vmforensics.units import Hertz
@@ -119,7 +119,7 @@ class PageStream(FrameStream):
 
         Damaged ones don't come; which those are is among the complaints once the pass is complete.
         """
-        size = max(1, BLOCK_BYTES // (self.height * self.width * self._dtype.itemsize))
+        size = frames_at_once(self.height, self.width, self._dtype.itemsize)
         damaged: list[int] = []
         with _opened(self._path, self.complaints) as tiff:
             for first in range(0, len(self.stamps), size):

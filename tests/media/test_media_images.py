@@ -120,7 +120,7 @@ def test_other_files_are_ignored_and_listed(folder: Folder) -> None:
 
 
 def test_passes_are_alike_and_span_blocks(folder: Folder, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("vmforensics_media.blocks.BLOCK_BYTES", 2 * 35)
+    monkeypatch.setattr("vmforensics.data.frames.BLOCK_BYTES", 2 * 35)
     stream = opened(folder([f"{i}.png" for i in range(5)]))
     assert [b.luma[:, 0, 0].tolist() for b in stream.blocks()] == [[1, 2], [3, 4], [5]]
     assert [b.luma[:, 0, 0].tolist() for b in stream.blocks()] == [[1, 2], [3, 4], [5]]

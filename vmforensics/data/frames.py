@@ -19,6 +19,17 @@ Luma = NDArray[np.uint8] | NDArray[np.uint16]
 BLOCK_BYTES = 16 * 2**20
 """Size a source aims at for one block of frames: small enough for the memory bound, large enough for BLAS."""
 
+_MOST_FRAMES = 256  # in a block, however small they are
+
+
+def frames_at_once(rows: int, cols: int, item_bytes: int) -> int:
+    """How many frames of so many pixels a block has; what takes frames on in such blocks needn't copy them.
+
+    >>> frames_at_once(1080, 1920, 1), frames_at_once(180, 240, 1)
+    (8, 256)
+    """
+    return max(1, min(_MOST_FRAMES, BLOCK_BYTES // max(1, rows * cols * item_bytes)))
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class FrameBlock:
