@@ -221,6 +221,18 @@ def test_what_is_slow_behind_a_followed_hand_is_left_open_and_what_is_fast_is_he
     assert judged(replace(voice, path=wander)).verdict is Verdict.SIGNAL
 
 
+def test_a_hand_s_tremor_in_a_short_clip_is_no_sound_and_hides_none() -> None:
+    def tremor(times: NDArray[np.float64]) -> NDArray[np.float64]:
+        return np.asarray(4 * np.sin(2 * np.pi * 9.7 * times + 0.4) + 2 * np.sin(2 * np.pi * 7.1 * times + 2.0))
+
+    still, humming = (
+        noisy(seed, rolling=False, frames=400, sound=lambda t, a=amplitude: tremor(t) + a * np.sin(2 * np.pi * 90 * t))
+        for seed, amplitude in ((1, 0.0), (2, 0.02))
+    )
+    assert judged(still).verdict is Verdict.NO_SIGNAL
+    assert judged(humming).verdict is Verdict.SIGNAL
+
+
 def test_gaps_in_a_motion_far_from_where_it_began_make_no_pattern() -> None:
     for seed in range(6):
         motion = noisy(seed, rolling=False)

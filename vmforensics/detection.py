@@ -27,6 +27,7 @@ _SEGMENTS = (8, 32, 128, 512)  # clip length over segment length, coarse tones t
 _WANDERS = 0.5  # px that a camera's path extends over before it matters
 _TRACES = 2.5  # times the frame rate, up to which a followed hand leaves traces
 _AXES = 4  # independent directions that the axis was chosen from, on the same data
+_DEGREE = 4  # of the curve that is taken out of a segment; it takes next to nothing from 2.5 cycles a segment on
 _LATEST = 5e-3  # s; by how much one half may lag behind the other
 _FROZEN = 0.1  # standard uncertainties RMS; a motion measured on real frames is never so still
 _BESIDE = 6  # halves of a resolution cell around a lamp's line that it may stray by
@@ -391,10 +392,8 @@ def _tests(
         count = int(np.count_nonzero(used))
         if count < _LEAST_SEGMENTS:
             continue
-        a, b = (
-            np.fft.rfft(x[: segments * length].reshape(segments, length)[used] * window, axis=1)
-            for x in (first, second)
-        )
+        there, *own = (x[: segments * length].reshape(segments, length)[used] for x in (seen, first, second))
+        a, b = (np.fft.rfft(_tapered(x, there, window), axis=1) for x in own)
         frequency = np.fft.rfftfreq(length, 1 / rate)
         keep = (frequency >= max(lowest, 2.5 * rate / length)) & (frequency <= 0.495 * rate)
         for line in lines:
@@ -422,6 +421,22 @@ def _tests(
             score = float(coherence.mean()) / spread * np.sqrt(count * fresh)
             band = (float(low), float(min(high, frequency[-1] + half_bin)))
             yield _Finding(float(t.sf(score, max(count * fresh - 1, 1))), band, float(common[inside].mean()))
+
+
+def _tapered(
+    segments: NDArray[np.float64], seen: NDArray[np.bool_], window: NDArray[np.float64]
+) -> NDArray[np.float64]:
+    """Segments [shape=(segments, samples)] less the slow curve that fits each best, tapered by a window.
+
+    What a hand's path leaves in a short segment exceeds its noise a hundredfold, and would leak past the window's main
+    lobe into the band that is tested.
+    """
+    curves = np.polynomial.legendre.legvander(np.linspace(-1, 1, len(window)), _DEGREE)
+    weight = window**2 * seen
+    normal = np.einsum("sn,ni,nj->sij", weight, curves, curves, optimize=True)
+    normal += 1e-9 * np.trace(normal, axis1=1, axis2=2)[:, None, None] * np.eye(_DEGREE + 1)
+    fitted = np.linalg.solve(normal, ((weight * segments) @ curves)[..., None])[..., 0]
+    return np.asarray((segments - fitted @ curves.T) * seen * window)
 
 
 def _without_lines(

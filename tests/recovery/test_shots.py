@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from skimage.io import imsave
 
 from vmforensics.data import Shutter
 from vmforensics.recovery import recover_clip
-from vmforensics.shots import cuts_of, longest_shot
+from vmforensics.shots import cuts_of, intruders_of, longest_shot
 from vmforensics.testing import Camera, simulate, write_image_sequence
 
 
@@ -36,6 +37,36 @@ def test_what_is_no_cut(what):
         frames = frames.copy()
         frames[30] = np.minimum(frames[30].astype(int) + 60, 255)
     assert cuts_of(*noticed(frames), 255) == ()
+
+
+STRANGE = {
+    "flash": lambda picture: np.minimum(picture.astype(int) + 60, 255),
+    "black": lambda picture: 0 * picture,
+    "noise": lambda picture: np.random.default_rng(3).integers(0, 255, picture.shape),
+    "splice": lambda picture: picture[::-1, ::-1],
+}
+
+
+@pytest.mark.parametrize("strange", STRANGE)
+@pytest.mark.parametrize("where", [(30,), (30, 31, 32), (12, 40)])
+def test_what_flashes_up_is_found(strange: str, where: tuple[int, ...]):
+    frames = scene("camera", 60, handheld=4.0).copy()
+    for k in where:
+        frames[k] = STRANGE[strange](frames[k])
+    change, light = noticed(frames)
+    assert cuts_of(change, light, 255) == ()
+    assert intruders_of(change, light, 255) == where
+
+
+def test_a_light_that_flashes_all_the_time_is_no_intruder():
+    frames = scene("camera", 60).copy()
+    frames[::9] = 0
+    assert intruders_of(*noticed(frames), 255) == ()
+
+
+def test_a_cut_is_no_intruder():
+    frames = np.concatenate([scene("camera", 20), scene("text", 40), scene("camera", 15)])
+    assert intruders_of(*noticed(frames), 255) == ()
 
 
 def cut_clip(folder, *takes: tuple[str, Camera, dict]):
@@ -71,3 +102,24 @@ def test_a_rolling_shutter_s_clip_is_cut_too(tmp_path):
     run = recover_clip(clip, tmp_path / "run", shutter="rolling", row_time="200us", capture_fps=60)
     assert run.result["verdict"] in ("no-signal", "undetermined")
     assert any("frames 0 to 69" in warning for warning in run.result["warnings"])
+
+
+@pytest.mark.parametrize("strange", ["black", "noise"])
+@pytest.mark.parametrize("shutter", ["rolling", "global"])
+def test_one_frame_of_something_else_is_a_gap_and_costs_nothing_more(tmp_path, strange: str, shutter: str):
+    camera = {
+        "rolling": Camera(96, 120, 60, 80, noise=(1.0, 0.0), shutter=Shutter(line_delay=100e-6)),
+        "global": Camera(96, 80, 500, 300, noise=(1.0, 0.0)),
+    }[shutter]
+    settings = {"shutter": shutter, "capture_fps": camera.fps}
+    settings |= {"row_time": "100us"} if shutter == "rolling" else {}
+    simulation = simulate(camera, scene="natural", sound="tone:110", rms_px=0.05)
+    write_image_sequence(simulation, tmp_path / "clip")
+    clear = recover_clip(tmp_path / "clip", tmp_path / "clear", **settings)
+    picture = sorted((tmp_path / "clip").glob("*.png"))[35]
+    imsave(picture, STRANGE[strange](simulation.frames[35]).astype(np.uint8), check_contrast=False)
+    spoilt = recover_clip(tmp_path / "clip", tmp_path / "spoilt", **settings)
+    assert any("another for a moment at frame 35" in warning for warning in spoilt.result["warnings"])
+    assert clear.result["verdict"] == spoilt.result["verdict"] == "signal"
+    sigma = [np.median(np.load(run.folder / "signal.npz")["sigma_px"]) for run in (clear, spoilt)]
+    assert sigma[1] < 1.1 * sigma[0]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from itertools import compress
 
 import numpy as np
 from numpy.typing import NDArray
@@ -66,8 +67,8 @@ class InspectedStream(FrameStream):
         self.light: NDArray[np.float64] = np.zeros((0, 1))
         self.frozen: NDArray[np.float64] = np.zeros(0)
         self.picture: tuple[int, Luma] | None = None
-        self._shot: tuple[int, int] | None = None
-        self._shown: tuple[int, int] | None = None
+        self._kept: NDArray[np.bool_] | None = None
+        self._shown: NDArray[np.int64] | None = None
 
     def __getattr__(self, name: str) -> object:
         if name == "_stream":  # not set yet: an object being copied or unpickled
@@ -84,7 +85,7 @@ class InspectedStream(FrameStream):
         """Whether a frame is the same to the bit as the one before [shape=(frames,), bool]."""
         hashes = self._stream.frame_hashes
         every = np.array([k > 0 and hashes[k] == hashes[k - 1] for k in range(len(hashes))], dtype=bool)
-        return every if self._shot is None else every[slice(*self._shot)]
+        return every if self._kept is None else every[self._kept]
 
     @property
     def copied(self) -> float:
@@ -107,16 +108,19 @@ class InspectedStream(FrameStream):
         same = np.all(runs == before[:, :width].reshape(runs.shape), axis=2)
         return float(np.mean(same[open_])) if open_.any() else 0.0
 
-    def keep(self, first: int, end: int) -> None:
-        """From now on show one shot only: the decoded frames from one position to before another.
+    def keep(self, kept: NDArray[np.bool_]) -> None:
+        """From now on show some of the decoded frames only [shape=(decoded frames,), bool].
 
         What was noticed of the others is forgotten.
         """
-        self._shot = (first, end)
-        self._shown = (int(self.index[first]), int(self.index[end - 1]))
-        self.change = np.concatenate([[0.0], self.change[first + 1 : end]])
-        self.types, self.light, self.index = self.types[first:end], self.light[first:end], self.index[first:end]
-        self.frozen = self.frozen[first:end]
+        self._kept = kept
+        follows = kept & np.concatenate([[False], kept[:-1]])
+        usual = float(np.median(self.change[follows])) if follows.any() else 0.0
+        self.change = np.where(follows, self.change, usual)[kept]
+        self.change[0] = 0.0
+        self.types = tuple(t for t, own in zip(self.types, kept, strict=True) if own)
+        self.light, self.index, self.frozen = self.light[kept], self.index[kept], self.frozen[kept]
+        self._shown = self.index
 
     def blocks(self) -> Iterator[FrameBlock]:
         """Read from the first frame on, as the wrapped stream does.
@@ -134,7 +138,7 @@ class InspectedStream(FrameStream):
 
     def _read(self, read: Callable[[], Iterator[FrameBlock]]) -> Iterator[FrameBlock]:
         if self._shown is not None:
-            yield from self._of_the_shot(read(), *self._shown)
+            yield from _some(read(), self._shown)
             return
         if len(self.index):
             yield from read()
@@ -165,16 +169,6 @@ class InspectedStream(FrameStream):
             self.light, self.frozen = np.concatenate(light), np.array(frozen)
         self._heed(weave.finding())
 
-    def _of_the_shot(self, blocks: Iterator[FrameBlock], first: int, last: int) -> Iterator[FrameBlock]:
-        """The frames of the shot that is kept."""
-        for block in blocks:
-            inside = (block.index >= first) & (block.index <= last)
-            if inside.all():
-                yield block
-            elif inside.any():
-                part = slice(int(np.argmax(inside)), int(np.argmax(inside)) + int(inside.sum()))
-                yield FrameBlock(block.index[part], block.luma[part], block.frame_types[part], block.coding[part])
-
     def _heed(self, woven: str) -> None:
         """Warn of frames that turn out to be woven of two fields, or refuse."""
         if not woven:
@@ -201,6 +195,17 @@ class InspectedStream(FrameStream):
         sums = np.add.reduceat(means, starts, axis=1) / np.diff(np.append(starts, means.shape[1]))
         black = _BLACK * self._stream.full_scale if self._stream.facts.get("color_range") == "limited" else 0.0
         return np.asarray(np.maximum(sums - black, 0.0))
+
+
+def _some(blocks: Iterator[FrameBlock], shown: NDArray[np.int64]) -> Iterator[FrameBlock]:
+    """The frames of the given indices."""
+    for block in blocks:
+        own = np.isin(block.index, shown)
+        if own.all():
+            yield block
+        elif own.any():
+            types, coding = (tuple(compress(told, own)) for told in (block.frame_types, block.coding))
+            yield FrameBlock(block.index[own], block.luma[own], types, coding)
 
 
 _ONE_FIELD = (

@@ -36,7 +36,7 @@ from vmforensics.recovery.summary import describe_signal, notches, shutter_warni
 from vmforensics.recovery.watch import Watcher
 from vmforensics.repeats import find_repeats, without_repeats
 from vmforensics.report import render_report
-from vmforensics.shots import cuts_of, longest_shot
+from vmforensics.shots import cuts_of, intruders_of, longest_shot
 from vmforensics.stages import Stage
 from vmforensics.vibration import vibrations
 
@@ -76,6 +76,11 @@ def lines_of_lamps(frames: SensorFrames) -> tuple[float, ...]:
         return ()
     offsets = frames.row_offsets()[stream.bands] if frames.shutter.is_rolling else np.zeros(stream.light.shape[1])
     return lamp_lines(stream.light, frames.clock.times[stream.index, None] + offsets)
+
+
+def _some_of(numbers: list[int]) -> str:
+    """Frame numbers in words, the first ones if there are many."""
+    return ", ".join(str(k) for k in numbers[:10]) + (" ..." if len(numbers) > 10 else "")
 
 
 def _plain_halves(motion: Motion, signal: Signal) -> tuple[Signal, Signal] | None:
@@ -195,11 +200,11 @@ class Journey:
                     motion = measured()
                 except (Unsuitable, RegionError):
                     self._read_to_the_end(frames)
-                    if not self._keep_one_shot(frames, record):
+                    if not self._keep_what_belongs(frames, record):
                         raise
                     motion = measured()
                 else:
-                    motion = measured() if self._keep_one_shot(frames, record) else motion
+                    motion = measured() if self._keep_what_belongs(frames, record) else motion
             except Unsuitable:
                 self._look_at_lamp(frames)  # a strobing one is the better reason
                 raise
@@ -226,22 +231,32 @@ class Journey:
             for _ in frames.stream.blocks():
                 pass
 
-    def _keep_one_shot(self, frames: SensorFrames, record: dict[str, Any]) -> bool:
-        """Leave out all but the longest shot of a clip that is cut; whether there was anything to leave out."""
+    def _keep_what_belongs(self, frames: SensorFrames, record: dict[str, Any]) -> bool:
+        """Leave out all but the longest shot, and what flashes up in it; whether there was anything to leave out."""
         stream = frames.stream
-        if not isinstance(stream, InspectedStream):
+        if not isinstance(stream, InspectedStream) or not len(stream.index):
             return False
-        cuts = cuts_of(stream.change, stream.light, stream.full_scale)
+        seen = stream.change, stream.light, stream.full_scale
+        cuts, intruders = cuts_of(*seen), intruders_of(*seen)
         record["cuts"] = [int(stream.index[k]) for k in cuts]
-        if not cuts:
+        record["intruders"] = [int(stream.index[k]) for k in intruders]
+        if not cuts and not intruders:
             return False
-        first, end = longest_shot(cuts, len(stream.index))
-        told = ", ".join(str(k) for k in record["cuts"][:10]) + (" ..." if len(cuts) > 10 else "")
-        self._warn(
-            f"the picture changes altogether at frame {told}: only the longest shot, frames {stream.index[first]} to "
-            f"{stream.index[end - 1]}, is measured; the others count as gaps"
-        )
-        stream.keep(first, end)
+        kept = np.zeros(len(stream.index), np.bool_)
+        first, end = longest_shot(cuts, len(kept))
+        kept[first:end] = True
+        kept[list(intruders)] = False
+        if cuts:
+            self._warn(
+                f"the picture changes altogether at frame {_some_of(record['cuts'])}: only the longest shot, frames "
+                f"{stream.index[first]} to {stream.index[end - 1]}, is measured; the others count as gaps"
+            )
+        if intruders:
+            self._warn(
+                f"the picture is another for a moment at frame {_some_of(record['intruders'])}: what flashes up there "
+                "counts as a gap"
+            )
+        stream.keep(kept)
         return True
 
     def _look_at(self, stream: InspectedStream) -> None:

@@ -15,6 +15,7 @@ _BLUR = 1.5  # px of the reduced picture: what is finer would catch on a neighbo
 _STEPS = 12
 _SETTLED = 5e-3  # px of the reduced picture
 _LOST = 4.0  # px of the reduced picture that one frame may surprise by
+_BLANK = 1.0  # DN that a blurred picture extends over, if it shows anything
 _LEAST_LIKENESS = 0.7  # correlation of a frame with the reference, where they overlap
 
 
@@ -59,9 +60,7 @@ def track(frames: SensorFrames) -> NDArray[np.float64]:
             if reference is None:
                 first, reference = picture, spline_filter(picture, order=3, mode="mirror")
             else:
-                found = _aligned(picture, reference, place + velocity)
-                if found is None:  # a jolt: look everywhere
-                    found = _aligned(picture, reference, _searched(picture, first))
+                found = _found(picture, first, reference, place + velocity)
                 if found is None and not followed:
                     raise _lost(LostAtOnce, int(index))
                 if found is None:
@@ -92,6 +91,19 @@ def _reduced(luma: NDArray[np.generic], factor: int) -> NDArray[np.float64]:
     rows, cols = (n // factor for n in luma.shape)
     squares = luma[: rows * factor, : cols * factor].reshape(rows, factor, cols, factor)
     return np.asarray(gaussian_filter(squares.mean(axis=(1, 3), dtype=np.float64), _BLUR))
+
+
+def _found(
+    picture: NDArray[np.float64],
+    first: NDArray[np.float64],
+    reference: NDArray[np.float64],
+    expected: NDArray[np.float64],
+) -> NDArray[np.float64] | None:
+    """Place (x, y, angle) of a picture, near where it's expected or, after a jolt, anywhere; None where it isn't."""
+    if np.ptp(picture) < _BLANK:
+        return None
+    near = _aligned(picture, reference, expected)
+    return _aligned(picture, reference, _searched(picture, first)) if near is None else near
 
 
 def _searched(picture: NDArray[np.float64], first: NDArray[np.float64]) -> NDArray[np.float64]:
