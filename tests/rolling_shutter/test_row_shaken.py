@@ -9,12 +9,16 @@ import pytest
 
 from vmforensics.data import Motion, Shutter, Verdict
 from vmforensics.detection import detect
+from vmforensics.errors import Unsuitable
 from vmforensics.numerics.mean_template import MeanTemplate
 from vmforensics.testing import Camera, Flicker, Occluder, Simulation, simulate
 from vmforensics_rolling_shutter.gap.row_average import RowAverage
+from vmforensics_rolling_shutter.motion import drifting
+from vmforensics_rolling_shutter.motion.registered import Canvas
 from vmforensics_rolling_shutter.motion.row_motion import RowMotion
 from vmforensics_rolling_shutter.motion.tracking import track
 from vmforensics_rolling_shutter.motion.turn_meter import TurnMeter
+from vmforensics_rolling_shutter.motion.turned import canvas_around
 
 PASSING = Occluder(20, 40, 0.1, 0.45)
 
@@ -80,6 +84,36 @@ def test_it_costs_little_and_is_told(shaking: dict[str, Any], dearest: float, wo
 def test_silence_stays_silent(scene: str, shaking: dict[str, Any]) -> None:
     motion = measure(clip("silence", scene=scene, **shaking))
     assert detect(motion, RowAverage().combine(motion)).verdict is not Verdict.SIGNAL
+
+
+def test_frames_that_are_not_found_do_not_widen_the_scene(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Between others, their places are guesses."""
+    shaken = clip(handheld=10.0, roll=1.0)
+    shaken.frames[12:17] = 0
+    canvases = []
+
+    def noted(*shape_and_places: Any) -> Canvas:
+        canvases.append(canvas_around(*shape_and_places))
+        return canvases[-1]
+
+    monkeypatch.setattr(drifting, "canvas_around", noted)
+    motion = measure(shaken)
+    assert not motion.observed[12:17].any()
+    assert motion.observed[:12].any()
+    assert canvases
+    assert all(canvas.rows < 104 + 40 and canvas.cols < 176 + 40 for canvas in canvases)
+
+
+def test_rows_that_stray_far_from_their_frames_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    corrected = drifting._corrected
+
+    def astray(*given: Any) -> tuple[Any, Any]:
+        path, places = corrected(*given)
+        return path, np.add(places, [400.0, 0.0, 0.0])
+
+    monkeypatch.setattr(drifting, "_corrected", astray)
+    with pytest.raises(Unsuitable, match=r"can't be followed: its rows seem to stand up to [34]\d\d px"):
+        measure(clip(handheld=6.0, roll=1.0))
 
 
 def test_what_hides_the_picture_makes_a_gap() -> None:

@@ -204,7 +204,7 @@ def _some(blocks: Iterator[FrameBlock], shown: NDArray[np.int64]) -> Iterator[Fr
         if own.all():
             yield block
         elif own.any():
-            types, coding = (tuple(compress(told, own)) for told in (block.frame_types, block.coding))
+            types, coding = tuple(compress(block.frame_types, own)), tuple(compress(block.coding, own))
             yield FrameBlock(block.index[own], block.luma[own], types, coding)
 
 

@@ -28,6 +28,7 @@ _NOISE_FRAMES = 32  # spread over the clip, that the noise is measured on
 _PARTS_APART = 0.5  # px that the quarters of the picture may move apart, or it isn't one rigid picture
 _PARTS_DOUBTED = 0.2
 _TURNED = 0.025  # px RMS at the picture's corners that it must turn by to be turned back
+_STRAYED = 0.1  # of the picture's longer side, that a row may turn out to stand from where its frame was found
 _EVERYTHING = np.ones((1, 1), np.bool_)  # a frame that doesn't look like the others is covered wholly
 _TURN_TOLD = 0.05  # px from end to end at the corners that are worth a word
 _PASSED = 0.02  # of the frames
@@ -53,13 +54,13 @@ def measure(frames: SensorFrames, half_of: NDArray[np.int64]) -> RowReadings:
     """
     instants = frames.clock.times[:, None] + frames.row_offsets()
     path, followed = _tracked(frames, instants)
-    places = path.at(instants)
+    places = tracked = path.at(instants)
     turns = places.shape[-1] > 2
     noise = NoiseModel(1.0, 0.0)
     stride = max(1, frames.frame_count // _NOISE_FRAMES)
     covered = {int(index): _EVERYTHING for index in np.flatnonzero(~followed)}
     for attempt in range(_ROUNDS):
-        scene = _scene(frames, places, covered)
+        scene = _scene(frames, places, followed, covered)
         fit = RowFit(scene, half_of, noise, frames.full_scale, settled=attempt > 0)
         covered, before_covered = {}, covered
         sample, moves, apart, known = NoiseSample(), [], [], np.zeros((2, 2))
@@ -78,6 +79,7 @@ def measure(frames: SensorFrames, half_of: NDArray[np.int64]) -> RowReadings:
         _refuse_parts(np.array(apart), known)
         noise = sample.model()
         before, (path, places) = places, _corrected(path, moves, instants)
+        _refuse_strayed(_in_px(places - tracked, frames)[followed], frames)
         shown = [index for index, cells in covered.items() if not hides(cells)]
         unsettled = float(np.percentile(np.abs(_in_px((places - before)[shown], frames)), 99)) if shown else 0.0
         if unsettled < _SETTLED and _alike(covered, before_covered):
@@ -254,7 +256,12 @@ def _each(frames: SensorFrames) -> Iterator[tuple[int, Luma]]:
         yield from zip(block.index.tolist(), block.luma, strict=True)
 
 
-def _scene(frames: SensorFrames, places: NDArray[np.float64], covered: dict[int, NDArray[np.bool_]]) -> Looked:
+def _scene(
+    frames: SensorFrames,
+    places: NDArray[np.float64],
+    followed: NDArray[np.bool_],
+    covered: dict[int, NDArray[np.bool_]],
+) -> Looked:
     """The registered mean of the frames.
 
     Parameters
@@ -263,20 +270,32 @@ def _scene(frames: SensorFrames, places: NDArray[np.float64], covered: dict[int,
         The clip.
     places : ndarray [shape=(frames, rows, 2 or 3), float64, px and radians]
         Where the rows stand.
+    followed : ndarray [shape=(frames,), bool]
+        Which of the frames were found at all.
     covered : dict of int to ndarray [shape=(cell rows, cell cols), bool]
         By frame, cells that show something else.
     """
     shape = (frames.rows, frames.cols)
-    mean: TurnedMean | RegisteredMean = RegisteredMean(Canvas.around(*shape, places[..., :2]))
+    mean: TurnedMean | RegisteredMean = RegisteredMean(Canvas.around(*shape, places[followed, :, :2]))
     stride = 1
     if places.shape[-1] > 2:
-        mean = TurnedMean(canvas_around(*shape, places), shape)
+        mean = TurnedMean(canvas_around(*shape, places[followed]), shape)
         stride = max(1, frames.frame_count // _MEAN_FRAMES)
     for index, luma in _each(frames):
         cells = covered.get(index, np.zeros((1, 1), np.bool_))
-        if index % stride == 0 and not hides(cells):
+        if index % stride == 0 and followed[index] and not hides(cells):
             mean.add(luma, places[index], in_pixels(with_those_beside(cells), *shape) if cells.any() else None)
     return mean.finished()
+
+
+def _refuse_strayed(strayed: NDArray[np.float64], frames: SensorFrames) -> None:
+    """Refuse places that a closer look leads far from where whole frames were found: it looks at something else."""
+    farthest = float(np.abs(strayed).max())
+    if farthest > _STRAYED * max(frames.rows, frames.cols):
+        raise Unsuitable(
+            f"the picture can't be followed: its rows seem to stand up to {farthest:.0f} px from where their frames do",
+            hint="choose a larger region with detail, or a stretch of the clip with less motion and a better picture",
+        )
 
 
 def _refuse_region(frames: SensorFrames, path: Path, instants: NDArray[np.float64]) -> NoReturn:
