@@ -62,16 +62,17 @@ def ignoring_the_codec(frames, monkeypatch):
 @pytest.mark.parametrize(("quality", "b_frames"), [(12, 0), (18, 0), (12, None)], ids=["12 P", "18 P", "12 PB"])
 def test_the_codec_s_decisions_tell_more_than_its_pixels(tmp_path, monkeypatch, quality, b_frames):
     frames, simulated = clip(tmp_path, "clip", codec="libx264", quality=quality, b_frames=b_frames)
-    plain, _ = measured(ignoring_the_codec(frames, monkeypatch), simulated, 8)
+    plain, left = measured(ignoring_the_codec(frames, monkeypatch), simulated, 8)
     motion = RowMotion(RowMotion.Params()).estimate(frames)
     assert motion.displacement.shape[1] == 240 // 8
     better, gain = measured(motion, simulated, 8)
     assert better > plain + 2
     assert gain == pytest.approx(1, abs=0.15)
+    assert motion.codec_gain is None or motion.codec_gain == pytest.approx(left, abs=0.1)
 
 
 def test_the_swallowed_gain_is_estimated_and_told(tmp_path):
-    frames, simulated = clip(tmp_path, "clip", size=(128, 480), codec="libx264", quality=14, b_frames=0)
+    frames, simulated = clip(tmp_path, "clip", size=(128, 480), codec="libx264", quality=12, b_frames=0)
     motion = RowMotion(RowMotion.Params()).estimate(frames)
     with pytest.MonkeyPatch.context() as patched:
         patched.setattr(row_motion, "_coded", lambda *_: None)

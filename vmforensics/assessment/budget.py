@@ -69,7 +69,8 @@ class Method:
     upper : float, Hz
         Highest frequency that it can show.
     gain : float or None
-        Share of a small motion that the compression left; None where it isn't known.
+        Share of a small motion that the compression left in the pixels; None where it isn't known. Where it is, the
+        motion was inferred from the codec's decisions, and its noise is true to scale.
     exposure : float or None, s
         Exposure of a row or frame.
     duty : float or None
@@ -78,6 +79,8 @@ class Method:
         Rows, or frames, measured in a second.
     frames : int
         How many of the first frames the floor was measured on.
+    repeated : int
+        How many of these repeat the one before, and show nothing.
     part : (int, int, int, int) or None, px
         Rectangle (x, y, width, height) that it was measured on, and reckoned from it for the whole by what else shows
         motion; None: on the whole.
@@ -98,6 +101,7 @@ class Method:
     duty: float | None
     samples_per_second: float
     frames: int
+    repeated: int = 0
     part: tuple[int, int, int, int] | None = None
     bound: CodecBound | None = None
     chose: str = ""
@@ -107,7 +111,7 @@ class Method:
         top = min(highest, self.upper)
         if self.floor is None or top <= LOWEST:
             return None
-        left = (self.gain or 1.0) * exposure_loss(self.exposure, LOWEST, top)
+        left = exposure_loss(self.exposure, LOWEST, top)
         noise = self.floor.rms(LOWEST, top)
         return noise / left if noise and left > 0 else None
 
@@ -127,6 +131,8 @@ class Method:
             "doubt": self.doubt or None,
             "upper_limit_hz": self.upper,
             "noise_density_px_per_rthz": floor.density if floor else None,
+            "noise_density_at_most_px_per_rthz": floor.most if floor else None,
+            "noise_is_firm": floor.firm if floor else None,
             "noise_density_stated_px_per_rthz": floor.stated if floor else None,
             "noise_density_along_row_px_per_rthz": floor.along_row if floor else None,
             "noise_density_across_rows_px_per_rthz": floor.across_rows if floor else None,
@@ -137,6 +143,7 @@ class Method:
             "axis_across_rows": floor.axis[1] if floor else None,
             "samples_per_second": self.samples_per_second,
             "frames_measured": self.frames,
+            "frames_repeated": self.repeated,
             "part_measured": list(self.part) if self.part else None,
             "duty": self.duty,
             "codec_gain": self.gain,

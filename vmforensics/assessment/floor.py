@@ -12,6 +12,7 @@ from vmforensics.data import Motion
 _LEAST_SEGMENT, _SEGMENTS = 32, 8
 _LEAST_BINS = 4
 _SINGULAR = 1e-4  # of the information in the clearer direction, below which the other one isn't known
+_STANDS_OUT = 10 ** (2 / 20)  # times the noise, which isn't known better, from which motion is worth a word
 _ROW_RATE = 8000.0  # Hz; of the time line that rows are put on, as recoveries do
 
 
@@ -24,18 +25,20 @@ class Floor:
     stated : float, px/√Hz
         What the estimator's own uncertainties say of the median observed sample, one-sided.
     excess : float or None
-        Times as much that the two halves, measured on disjoint pixels, show in the band that counts. None: too little
-        to tell.
+        Times as much that the two halves, measured on disjoint pixels, show in the band that counts, in the direction
+        that the picture moves most in. None: too little to tell.
     seen : float or None
         Times as much that the motion itself shows there, sound and all: noise can't be more. None as for `excess`.
     axis : (float, float)
-        Direction that is measured most surely.
+        Direction that is measured most surely, and that `stated` is told of.
     along_row, across_rows : float or None, px/√Hz
         As `stated`, in these directions; None where nothing shows in them.
     observed : float
         Share of the time that something was seen in.
     rate : float, Hz
         Samples per second of the time line that this was measured on.
+    own : bool
+        Whether each frame has an uncertainty of its own, as where it was inferred from a codec's decisions.
     """
 
     stated: float
@@ -46,15 +49,18 @@ class Floor:
     across_rows: float | None
     observed: float
     rate: float
+    own: bool = False
 
     @property
     def density(self) -> float:
         """One-sided noise density: as stated, times what the halves show beyond it (px/√Hz).
 
-        Halves that agree better than stated are frames that a codec copied from one another, in part: the noise lies
-        between what is stated and `held` of it, and the geometric mean is taken.
+        Halves that agree better than stated are frames that a codec copied from one another, in part. What the motion
+        shows in all is then the noise, where all frames are said to be known alike. Where each has its own uncertainty,
+        the noise lies between what is stated and `held` of it, and the geometric mean is taken.
         """
-        return self.stated * max(self.excess or 1.0, 1.0) * float(np.sqrt(self.held))
+        held = float(np.sqrt(self.held)) if self.own else self.held
+        return self.stated * max(self.excess or 1.0, 1.0) * held
 
     @property
     def held(self) -> float:
@@ -65,6 +71,16 @@ class Floor:
         if self.excess is None or self.seen is None:
             return 1.0
         return min(max(self.excess, self.seen), 1.0)
+
+    @property
+    def most(self) -> float:
+        """Noise density, one-sided, if nothing of what the stretch shows is sound (px/√Hz); no less than `density`."""
+        return max(self.density, self.stated * (self.seen or 0.0))
+
+    @property
+    def firm(self) -> bool:
+        """Whether the stretch shows next to nothing beyond the noise."""
+        return self.most < _STANDS_OUT * self.density
 
     def of_more(self, share: float) -> Floor:
         """The floor of a larger region, of whose information on motion this one holds a share."""
@@ -80,8 +96,10 @@ class Floor:
 def floor_of(motion: Motion, *, lowest: float, highest: float) -> Floor | None:
     """Measure the noise floor between two frequencies (Hz); None where the motion holds no information.
 
-    The direction is the one, of x, y and that of most information, whose median observed sample is known best: rows
-    with horizontal edges alone know much, but seldom.
+    What is stated is told of the direction, of x, y and that of most information, whose median observed sample is known
+    best: rows with horizontal edges alone know much, but seldom. What halves and motion show beyond it is told of the
+    direction that a recovery takes, in which the picture moves most: what drift, light or a codec do is seldom alike in
+    all directions.
     """
     rolling = motion.observed.shape[1] > 1
     rate = _ROW_RATE if rolling else motion.frame_rate
@@ -97,9 +115,11 @@ def floor_of(motion: Motion, *, lowest: float, highest: float) -> Floor | None:
         return None
     best = min(found, key=lambda axis: found[axis][0] / found[axis][1])
     steady, band = motion.steadied()[0], (lowest, min(highest, rate / 2))
-    excess, seen = (_strength(each, steady, band, rate) for each in (_unlike(steady, best), _alike(steady, best)))
+    taken = steady.principal_axis()
+    excess, seen = (_strength(each, steady, band, rate) for each in (_unlike(steady, taken), _alike(steady, taken)))
     each = [found[axis][0] if axis in found else None for axis in ((1.0, 0.0), (0.0, 1.0))]
-    return Floor(found[best][0], excess, seen, best, each[0], each[1], found[best][1], rate)
+    own = len(motion.precision) > 1
+    return Floor(found[best][0], excess, seen, best, each[0], each[1], found[best][1], rate, own)
 
 
 def _clearest(motion: Motion) -> tuple[float, float]:
@@ -115,13 +135,21 @@ def _unlike(motion: Motion, axis: tuple[float, float]) -> NDArray[np.float64]:
     """
     first, second = (_solved(motion.half(k), axis) for k in (0, 1))
     variance = np.broadcast_to(first[1] + second[1], motion.observed.shape)
-    return np.where(np.isfinite(variance), (first[0] - second[0]) / np.sqrt(variance), np.nan)
+    return _relative(first[0] - second[0], np.where(motion.observed, 1 / variance, 0.0))
 
 
 def _alike(motion: Motion, axis: tuple[float, float]) -> NDArray[np.float64]:
     """The motion, over its uncertainty [shape=(frames, rows)]; NaN where it isn't known."""
-    displacement, information = motion.along(axis)
-    return np.where(information > 0, displacement * np.sqrt(information), np.nan)
+    return _relative(*motion.along(axis))
+
+
+def _relative(displacement: NDArray[np.float64], information: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Displacement about its mean, which gaps would smear over all frequencies, in units of its uncertainty."""
+    known = information > 0
+    if not known.any():
+        return np.full(displacement.shape, np.nan)
+    mean = np.average(displacement, weights=information)
+    return np.where(known, (displacement - mean) * np.sqrt(information), np.nan)
 
 
 def _strength(values: NDArray[np.float64], motion: Motion, band: tuple[float, float], rate: float) -> float | None:

@@ -27,6 +27,7 @@ from vmforensics.recovery.inspect import InspectedStream
 from vmforensics.recovery.plan import describe_implementation
 from vmforensics.recovery.stretch import Stretch
 from vmforensics.recovery.watch import Watcher
+from vmforensics.repeats import Repeats, find_repeats, without_repeats
 from vmforensics.stages import MotionEstimator
 
 _READOUT = 0.9  # share of a frame's time that a readout is taken to last where it isn't known; only noise rests on it
@@ -123,20 +124,25 @@ def measure(sight: Sight, kind: ShutterKind, registry: Registry, ledger: Ledger,
     count = min(effort.pixels // (region.width * region.height), MOST_BYTES // _frame_bytes(sight))
     clock, stream = _shortened(sight, max(effort.frames, count), kind, watcher)
     upper = 0.5 / sight.line_delay if rolling else clock.rate / 2
-    motion, floor, bound, refusal, count = None, None, None, "", len(clock.times)
+    motion, floor, bound, repeats, refusal, count = None, None, None, None, "", len(clock.times)
     with ledger.step(estimator.kind, implementation=implementation, shutter=kind.value) as record:
         try:
-            frames = SensorFrames(
-                InspectedStream(stream, sight.shutter(kind), region), clock, sight.shutter(kind), region
-            )
+            seen = InspectedStream(stream, sight.shutter(kind), region)
+            frames = SensorFrames(seen, clock, sight.shutter(kind), region)
             motion = guard.call(implementation, lambda: estimator.estimate(frames), Motion)
         except (Unsuitable, RegionError, TooFewFrames) as error:
             refusal = error.message
         else:
+            repeats = _repeats(seen)
+            motion = without_repeats(motion, repeats)
             floor = floor_of(motion, lowest=min(80.0, upper / 4), highest=1000.0)
             if floor is not None and strip is not None:
                 floor = floor.of_more(strip.row_share if rolling else strip.share)
+            if repeats.still:
+                motion = replace(motion, doubt=f"all {count} frames measured are the same to the bit: one picture")
+                floor = floor and replace(floor, excess=None, seen=None)  # they show no noise; others may
             refusal = _refusal(motion, sight) if rolling else ""
+            record["repeated_frames"] = repeats.frames.tolist()
             record["noise_density_px_per_rthz"] = floor.density if floor else None
         record["frames"], record["region"] = count, [region.x, region.y, region.width, region.height]
         record["refusal"], record["doubt"] = refusal or None, (motion and motion.doubt) or None
@@ -154,10 +160,16 @@ def measure(sight: Sight, kind: ShutterKind, registry: Registry, ledger: Ledger,
         duty=sight.line_delay * sight.region.height * clock.rate if rolling and sight.timed else None,
         samples_per_second=clock.rate * (sight.region.height if rolling else 1),
         frames=count,
+        repeated=len(repeats.frames) if repeats else 0,
         part=(region.x, region.y, region.width, region.height) if strip else None,
         bound=bound,
         chose=motion.method if motion else "",
     )
+
+
+def _repeats(seen: InspectedStream) -> Repeats:
+    """Which frames repeat the one before: they show nothing of their own instant."""
+    return find_repeats(seen.index, seen.change, seen.exact, seen.types)
 
 
 def _placed(strip: Strip, region: Region) -> Region:

@@ -17,7 +17,6 @@ _CRUSHED = 0.3  # share of a small motion left by the compression below which it
 _LEAST_UPPER = 200.0  # Hz; below it there is a voice's pitch at best
 _CLIPPED = 0.05  # share of the pixels
 _VAGUE = 0.5  # of the stated noise, that there must be for it to be known well
-_STANDS_OUT = 1.0  # dB over the noise from which motion is worth a word
 _MOST = 0.5  # of the clip; where less was looked at, that is worth a word
 
 
@@ -115,18 +114,18 @@ def judge(
         )
     if limits and word is Suitability.SUITABLE:
         word = Suitability.MARGINAL
-    return Judgement(word, (*reasons, *limits, *_common(method), *_unseen(duration, looked_at)), method)
+    return Judgement(word, (*reasons, *_common(method), *limits, *_unseen(duration, looked_at)), method)
 
 
 def _common(method: Method) -> Sequence[str]:
     """What is to be said where the stretch shows more motion than noise."""
-    floor = method.floor
-    if floor is None or not floor.seen or 20 * log10(floor.seen * floor.stated / floor.density) < _STANDS_OUT:
+    floor, least = method.floor, method.detectable(1000.0)
+    if floor is None or least is None or floor.firm:
         return ()
-    above = 20 * log10(floor.seen * floor.stated / floor.density)
     return (
-        f"the stretch shows motion {above:.0f} dB above that noise: sound, or what drift, light or the codec do to the "
-        "whole picture alike, and which a recovery shows as well; only a recovery's own tests tell them apart",
+        f"that noise isn't firm: the stretch shows motion {20 * log10(floor.most / floor.density):.0f} dB above it, "
+        f"{least * floor.most / floor.density:.2g} px RMS, which is sound, or what drift, light or the codec do to the "
+        "whole picture alike; a recovery shows it as well, and only its own tests tell them apart",
     )
 
 
@@ -179,6 +178,11 @@ def _limits(
         limits.append(
             "the compression holds successive frames alike: the noise is known within "
             f"{10 * log10(1 / method.floor.held):.0f} dB either way only, but for its own sudden changes"
+        )
+    if method.repeated and not method.doubt:
+        limits.append(
+            f"{method.repeated} of the {method.frames} frames measured repeat the one before: they "
+            "show nothing, and count as gaps"
         )
     if method.upper < _LEAST_UPPER:
         limits.append(f"nothing above {method.upper:.4g} Hz shows")

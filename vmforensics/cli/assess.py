@@ -226,9 +226,10 @@ def _tell_method(method: dict[str, Any]) -> None:
         return
     chosen = f" ({method['method'].partition(':')[0]})" if method["method"] else ""
     part = method["part_measured"]
+    up_to = "" if method["noise_is_firm"] else f" to {method['noise_density_at_most_px_per_rthz']:.2g}"
     told = (
-        f"noise {method['noise_density_px_per_rthz']:.2g} px/√Hz, by {method['motion_estimator']}{chosen} on the first "
-        f"{method['frames_measured']} frames"
+        f"noise {method['noise_density_px_per_rthz']:.2g}{up_to} px/√Hz, by {method['motion_estimator']}{chosen} on "
+        f"the first {method['frames_measured']} frames"
         + (f"; measured on the part {','.join(str(n) for n in part)}, and reckoned for the whole" if part else "")
         + ("" if method["noise_excess"] is not None else "; its own estimate, which so few frames can't check")
     )
