@@ -178,9 +178,9 @@ class TestRepeats:
     """A frame stored twice shows nothing of its own instant."""
 
     @staticmethod
-    def found(change: np.ndarray, types: str = "") -> Any:
+    def found(change: np.ndarray, types: str = "", frozen: float = 0.5) -> Any:
         size = len(change)
-        return find_repeats(np.arange(size), change, change == 0, list(types) or [""] * size)
+        return find_repeats(np.arange(size), change, change == 0, list(types) or [""] * size, np.full(size, frozen))
 
     def test_far_below_the_noise(self) -> None:
         change = np.random.default_rng(0).normal(1.1, 0.05, 100)
@@ -192,6 +192,11 @@ class TestRepeats:
     def test_a_hand_that_rests_now_and_then_repeats_nothing(self) -> None:
         change = 1.1 + 8 * np.abs(np.sin(np.arange(200) / 7))
         assert len(self.found(change).frames) == 0
+
+    def test_light_that_flickers_at_a_fraction_of_the_frame_rate_repeats_nothing(self) -> None:
+        change = np.tile([1.7, 14.0, 20.0, 20.0, 14.0], 40) * np.random.default_rng(0).normal(1, 0.02, 200)
+        assert len(self.found(change, frozen=0.0).frames) == 0
+        assert len(self.found(change).frames) == 39
 
     def test_types_have_their_own_noise(self) -> None:
         assert len(self.found(np.tile([3.0, 0.5, 0.5], 40), "PBB" * 40).frames) == 0

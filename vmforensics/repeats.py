@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from vmforensics.data import Motion
 
 _GAP = 3.0  # factor between the changes of repeats and those of frames of their own
+_COPIED = 0.1  # of the picture; noise leaves no run of pixels as it was
 _MOST = 0.5  # share of repeats beyond which the file's frames aren't the camera's
 _LEAST_PERIODIC = 5  # repeats in a regular pattern that are no accident
 _REGULAR = 0.95  # share of the frames that fit such a pattern; a second coding hides some repeats
@@ -40,13 +41,19 @@ class Repeats:
 
 
 def find_repeats(
-    index: NDArray[np.int64], change: NDArray[np.float64], exact: NDArray[np.bool_], types: Sequence[str]
+    index: NDArray[np.int64],
+    change: NDArray[np.float64],
+    exact: NDArray[np.bool_],
+    types: Sequence[str],
+    frozen: NDArray[np.float64],
 ) -> Repeats:
     """Tell repeats from frames of their own.
 
     A frame of its own differs from the one before at least by sensor noise, a repeat by what a second coding leaves.
     Among the frames of one type (I, P, B, which differ in how much noise they keep) repeats are those below a gap of
-    a factor 3 in the sorted changes, if they are the minority. Bit-exact repeats always count.
+    a factor 3 in the sorted changes, if they are the minority, and parts of the picture are as before to the bit: where
+    light flickers at a fraction of the frame rate, some frames change by their noise alone. Bit-exact repeats always
+    count.
 
     A recorder that repeats a frame now and then fills the slot of one that came late: the others are where they belong.
     A regular pattern comes from a conversion of the frame rate, after which no frame is where the clock puts it.
@@ -61,6 +68,8 @@ def find_repeats(
         Whether nothing differs.
     types
         The codec's type of each frame, "" where there is none.
+    frozen : ndarray [shape=(frames,), float64]
+        Share of short runs of pixels that are as in the frame before.
     """
     repeated = exact.copy()
     repeated[:1] = False
@@ -74,7 +83,7 @@ def find_repeats(
             continue
         steps = minority[1:] / np.maximum(minority[:-1], 1e-12)
         if steps.max() >= _GAP:
-            repeated[own[change[own] <= minority[int(np.argmax(steps))]]] = True
+            repeated[own[(change[own] <= minority[int(np.argmax(steps))]) & (frozen[own] > _COPIED)]] = True
     count, total = int(repeated.sum()), len(repeated)
     doubt = ""
     if total > 1 and exact[1:].all():

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
+from skimage.io import imsave
 
 from vmforensics.assessment import Knowledge, assess_clip
 from vmforensics.assessment.floor import Floor, floor_of
-from vmforensics.data import Channel, Motion
-from vmforensics.testing import Camera, simulate, write_clip
+from vmforensics.data import Channel, Motion, Shutter
+from vmforensics.testing import Camera, simulate, write_clip, write_image_sequence
 from vmforensics.testing.sound import silence
 
 RATE = 1000.0  # frames/s
@@ -112,3 +114,21 @@ def test_one_picture_over_and_over_is_told(tmp_path):
     result = assessed(tmp_path, silence(), repeated=tuple(range(1, 100)))
     assert result["verdict"] != "suitable"
     assert any("all 100 frames measured are the same to the bit" in reason for reason in result["reasons"])
+
+
+@pytest.mark.parametrize("what", ["black", "noise"])
+def test_what_flashes_up_is_left_out_and_told(what: str, tmp_path: Path) -> None:
+    shutter = Shutter(line_delay=100e-6)
+    simulation = simulate(
+        Camera(96, 120, 60, 60, noise=(1.0, 0.0), shutter=shutter), scene="natural", sound="silence", seed=3
+    )
+    write_image_sequence(simulation, tmp_path / "clip")
+    known = Knowledge(shutter="rolling", row_time=100e-6, capture_fps=60.0)
+    clear = assess_clip(tmp_path / "clip", tmp_path / "clear", known=known).result
+    picture = np.zeros((120, 96)) if what == "black" else np.random.default_rng(0).integers(0, 255, (120, 96))
+    imsave(sorted((tmp_path / "clip").glob("*.png"))[33], picture.astype(np.uint8), check_contrast=False)
+    spoilt = assess_clip(tmp_path / "clip", tmp_path / "spoilt", known=known).result
+    assert any("another for a moment at frame 33" in reason for reason in spoilt["reasons"])
+    assert not any("clipped" in reason for reason in spoilt["reasons"])
+    densities = [each["methods"][0]["noise_density_px_per_rthz"] for each in (clear, spoilt)]
+    assert densities[1] == pytest.approx(densities[0], rel=0.1)

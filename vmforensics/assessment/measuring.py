@@ -169,7 +169,7 @@ def measure(sight: Sight, kind: ShutterKind, registry: Registry, ledger: Ledger,
 
 def _repeats(seen: InspectedStream) -> Repeats:
     """Which frames repeat the one before: they show nothing of their own instant."""
-    return find_repeats(seen.index, seen.change, seen.exact, seen.types)
+    return find_repeats(seen.index, seen.change, seen.exact, seen.types, seen.frozen)
 
 
 def _placed(strip: Strip, region: Region) -> Region:

@@ -31,7 +31,7 @@ from vmforensics.recovery.plan import describe_implementation, source_for
 from vmforensics.recovery.record import folder_for, saying_where, setting
 from vmforensics.recovery.summary import to_json
 from vmforensics.recovery.watch import Unwatched, Watcher
-from vmforensics.shots import cuts_of
+from vmforensics.shots import cuts_of, intruders_of
 from vmforensics.stages import FrameSource, RowTimeCalibrator, Stage
 
 _PIXELS = 200_000_000
@@ -156,6 +156,7 @@ class _Run:
         self._registry = registry
         self._known = known
         self._whole = 0.0
+        self._intruders: list[int] = []
 
     def open(self, source: FrameSource) -> tuple[WatchedStream, Clock]:
         """Open the first seconds of the evidence as frames, and judge the clock of all of it."""
@@ -196,6 +197,11 @@ class _Run:
             region = self._region(stream)
             seen = InspectedStream(stream, Shutter(), region)
             texture = Texture.of(SensorFrames(seen, clock, region=region))
+            intruders = intruders_of(seen.change, seen.light, stream.full_scale)
+            record["intruders"] = self._intruders = [int(seen.index[k]) for k in intruders]
+            if intruders:
+                seen.keep(~np.isin(np.arange(len(seen.index)), intruders))
+                texture = Texture.of(SensorFrames(seen, clock, region=region))
             record["noise_dn2"] = {"a": texture.noise.a, "b": texture.noise.b}
             record["output_sha256"] = array_digest(texture.information)
         return seen, texture
@@ -266,6 +272,7 @@ class _Run:
                 clipped=texture.clipped,
                 predicted=stream.facts.get("inter_coded") is True,
                 cuts=cuts,
+                intruders=self._intruders,
             )
             record["verdict"], record["reasons"] = judgement.word.value, list(judgement.reasons)
         with self._ledger.step("summarise"):

@@ -56,6 +56,7 @@ def judge(
     clipped: float,
     predicted: bool,
     cuts: Sequence[int] = (),
+    intruders: Sequence[int] = (),
 ) -> Judgement:
     """Weigh what is known.
 
@@ -80,6 +81,8 @@ def judge(
         Whether a lossy codec predicts frames from one another.
     cuts
         Frames of the stretch at which the picture changes altogether.
+    intruders
+        Frames that something else flashes up in; they were left out.
     """
     possible = [m for m in methods if m.floor is not None and not m.refusal and m.detectable(1000.0) is not None]
     if not possible:
@@ -102,10 +105,9 @@ def judge(
         reasons.insert(0, f"the clip lasts {duration:.2g} s: no syllable is that short")
     limits = list(_limits(method, clock, row_time, duration=duration, clipped=clipped))
     if cuts:
-        told = ", ".join(map(str, cuts[:5])) + (" ..." if len(cuts) > 5 else "")
         limits.append(
-            f"the picture changes altogether at frame {told}: the map mixes what was seen before and after; cut the "
-            "clip there, and assess each part"
+            f"the picture changes altogether at frame {_some_of(cuts)}: the map mixes what was seen before and after; "
+            "cut the clip there, and assess each part"
         )
     if predicted and method.gain is None:
         limits.append(
@@ -114,7 +116,12 @@ def judge(
         )
     if limits and word is Suitability.SUITABLE:
         word = Suitability.MARGINAL
-    return Judgement(word, (*reasons, *_common(method), *limits, *_unseen(duration, looked_at)), method)
+    notes = [f"the picture is another for a moment at frame {_some_of(intruders)}: that is left out"] * bool(intruders)
+    return Judgement(word, (*reasons, *_common(method), *limits, *notes, *_unseen(duration, looked_at)), method)
+
+
+def _some_of(frames: Sequence[int]) -> str:
+    return ", ".join(map(str, frames[:5])) + (" ..." if len(frames) > 5 else "")
 
 
 def _common(method: Method) -> Sequence[str]:

@@ -280,7 +280,7 @@ class Journey:
         if not isinstance(stream, InspectedStream) or not len(stream.index):
             return motion
         with self._ledger.step("examine row times") as record:
-            repeats = find_repeats(stream.index, stream.change, stream.exact, stream.types)
+            repeats = find_repeats(stream.index, stream.change, stream.exact, stream.types, stream.frozen)
             record["repeated_frames"] = {"frames": repeats.frames.tolist(), "exact": repeats.exact}
             if len(repeats.frames):
                 self._warn(
