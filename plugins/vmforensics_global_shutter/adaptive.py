@@ -5,10 +5,11 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import ClassVar
 
-from vmforensics.data import Motion, SensorFrames
+from vmforensics.data import FrameCoding, Motion, SensorFrames
 from vmforensics.errors import RegionError, Unsuitable
+from vmforensics.numerics.coded.readings import coarse, coding_of, each_alone
 from vmforensics.stages import MotionEstimator
-from vmforensics_global_shutter.codec_cells import CodecCells, tells
+from vmforensics_global_shutter.codec_cells import CodecCells
 from vmforensics_global_shutter.gradient import LEAST, Gradient
 from vmforensics_global_shutter.local_phase import LocalPhase
 from vmforensics_global_shutter.travel import apart
@@ -17,6 +18,7 @@ _FAR = 0.05
 """px from frame to frame. Sound moves a part by less; of real tuning forks and guitar strings that move by 0.06 to
 1.1 px exact phase tells as much as least squares or more (up to 40 dB, where the motion folds back)."""
 
+_MOST_ALONE = 3e8  # px of frames coded by themselves, some minutes of work
 _LEAST_CODED = 2**14  # px; of fewer a codec's decisions tell too little of frames that it predicts from both sides
 
 
@@ -61,8 +63,15 @@ class Adaptive(MotionEstimator):
 def _of_one(frames: SensorFrames) -> Motion:
     """The motion of a picture that moves as one."""
     still = "no part of the picture moves far by itself"
-    if frames.mask is not None or frames.rows * frames.cols < _LEAST_CODED or not tells(frames):
+    pixels = frames.rows * frames.cols
+    coding = None if frames.mask is not None or pixels < _LEAST_CODED else coding_of(frames)
+    if coding is None:
         return _by(Gradient, frames, still)
+    if isinstance(coding, FrameCoding) and each_alone(frames):
+        if not coarse(coding):
+            return _by(Gradient, frames, f"{still}, and the codec took little of it")
+        if pixels * frames.frame_count > _MOST_ALONE:
+            return _by(Gradient, frames, f"{still}; codec-cells may tell more of so many frames, but would take long")
     try:
         return _by(CodecCells, frames, f"{still}, and the codec tells how it coded")
     except (Unsuitable, RegionError) as reason:  # too low a region, too

@@ -13,8 +13,9 @@ from vmforensics.data import Channel, FrameCoding, Motion, SensorFrames, TableCo
 from vmforensics.errors import RegionError, Unsuitable
 from vmforensics.numerics.coded.cells import CellReader
 from vmforensics.numerics.coded.dither import DitheredPicture, Stir
+from vmforensics.numerics.coded.fitted import FittedPicture
 from vmforensics.numerics.coded.gain import gain_left
-from vmforensics.numerics.coded.readings import CodedReadings, coding_of, likeliest_noise, read
+from vmforensics.numerics.coded.readings import CodedReadings, coding_of, each_alone, likeliest_noise, read
 from vmforensics.numerics.coded.solver import PredictedSolver
 from vmforensics.numerics.coded.tables import TableReader
 from vmforensics.numerics.mean_template import MeanTemplate
@@ -52,7 +53,8 @@ class CodecCells(MotionEstimator):
     """Maximum likelihood of (dx, dy) of each frame from the cells of the quantiser that its coefficients lay in.
 
     A codec tells more than its pixels do: what was rounded to nothing can't have differed from its prediction by more
-    than the rounding allows, and what wasn't did. Of H.264 the predictions are found and each coefficient has limits;
+    than the rounding allows, and what wasn't did. Of H.264 the predictions are found and each coefficient has limits
+    (where frames were coded by themselves the still picture is refined on their likelihood);
     of Motion JPEG the levels are read back, and the still picture is refined, on the likelihood of all of them, beyond
     the staircase that the mean of decoded frames is. The macroblocks of a chessboard's two colours are the two
     halves, each read as one: the whole picture has to move alike, and to stay where it is but for a third of a pixel.
@@ -107,6 +109,8 @@ def _measured(frames: SensorFrames) -> Motion:
         raise no_texture(frames)
     if isinstance(coding, TableCoding):
         readings = _of_tables(frames, template, halved, pixels)
+    elif each_alone(frames):
+        readings = _of_intra(frames, template, halved)
     else:
         readings = _of_predicted(frames, template, halved)
     observed = np.trace(readings.precision, axis1=2, axis2=3) > 0
@@ -143,11 +147,6 @@ def _measured(frames: SensorFrames) -> Motion:
     )
 
 
-def tells(frames: SensorFrames) -> bool:
-    """Whether a clip's codec says what `codec-cells` needs to know; decodes no more than the first block of frames."""
-    return coding_of(frames) is not None
-
-
 def _check_still(pixels: PixelHalves) -> None:
     """Raise `Unsuitable` where the picture moves too far, or something else comes into it."""
     size = np.hypot(pixels.displacement[:, ::2], pixels.displacement[:, 1::2]).min(axis=1)[pixels.seen]
@@ -177,6 +176,16 @@ def _of_predicted(frames: SensorFrames, template: MeanTemplate, halved: HalvedBl
     readings = None if sigma is None else read(frames, solver, reader, sigma)
     if readings is None:
         raise Unsuitable("too few frames were predicted from others: the codec coded most by themselves", hint=_HINT)
+    return readings
+
+
+def _of_intra(frames: SensorFrames, template: MeanTemplate, halved: HalvedBlocks) -> CodedReadings:
+    """Of frames that were each predicted from themselves."""
+    blocks = halved.blocks
+    found = FittedPicture.find(frames, template.still, blocks)
+    readings = None if found is None else read(frames, found.solver(blocks), found.reader(blocks), found.sigma)
+    if readings is None:
+        raise Unsuitable("too few of the predictions within the frames could be found", hint=_HINT)
     return readings
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 from av import VideoFrame
 from av.video.frame import PictureType
@@ -49,6 +51,7 @@ class BlockBuilder:
         frame: VideoFrame,
         order: int | None = None,
         table: NDArray[np.float32] | None = None,
+        unsmoothed: VideoFrame | None = None,
     ) -> None:
         """Add a frame.
 
@@ -62,12 +65,19 @@ class BlockBuilder:
             Its place in the order of coding, where that is known.
         table
             The quantiser table in the frame's header, where it has one.
+        unsmoothed
+            The same frame before the edges of its blocks were smoothed, where it is known.
         """
         self._reader.read(frame, self._luma[len(self._index)])
         self._index.append(index)
         self._types.append("" if frame.pict_type == PictureType.NONE else PictureType(frame.pict_type).name)
         whole = self._rows == slice(None)  # rows taken apart aren't what was coded
-        self._coding.append(coding_of(frame, order, table) if whole and order is not None else None)
+        coding = coding_of(frame, order, table) if whole and order is not None else None
+        if isinstance(coding, FrameCoding) and unsmoothed is not None:
+            luma = np.empty_like(self._luma[0])
+            self._reader.read(unsmoothed, luma)
+            coding = replace(coding, unsmoothed=luma)
+        self._coding.append(coding)
 
     def finished(self) -> FrameBlock:
         """The block with the frames added so far."""

@@ -8,14 +8,16 @@ from dataclasses import dataclass
 from enum import StrEnum
 from itertools import islice
 from pathlib import Path
+from typing import cast
 
 import numpy as np
 from av import Packet, VideoFrame
+from av.video.codeccontext import VideoCodecContext
 from av.video.stream import VideoStream
 from numpy.typing import NDArray
 
 from vmforensics_media.container import OpenVideo, opened
-from vmforensics_media.decoder_log import DecoderLog
+from vmforensics_media.decoder_log import DAMAGE, DecoderLog
 from vmforensics_media.jpeg import luma_table
 
 _SILENT = {"magicyuv", "mpeg4", "prores"}
@@ -48,12 +50,15 @@ class Decoded:
     soundness : Soundness
     table : ndarray [shape=(8, 8), float32, DN] or None
         The quantiser steps that a JPEG picture's header tells, if asked for.
+    unsmoothed : VideoFrame or None
+        The same frame before the edges of its blocks were smoothed, if asked for and the stream is sound.
     """
 
     frame: VideoFrame
     ordinal: int | None
     soundness: Soundness
     table: NDArray[np.float32] | None = None
+    unsmoothed: VideoFrame | None = None
 
 
 def decoded_frames(
@@ -63,6 +68,7 @@ def decoded_frames(
     number: int | None = None,
     bereft: frozenset[int] = frozenset(),
     coding: bool = False,
+    unsmoothed: bool = False,
 ) -> Iterator[Decoded]:
     """Decode a stream from its first frame on, in presentation order.
 
@@ -78,6 +84,9 @@ def decoded_frames(
         Ordinals of packets before which a frame is missing, though FFmpeg doesn't notice.
     coding
         Whether frames are to carry what `coding_of` reads.
+    unsmoothed
+        Whether to decode them a second time, without smoothing the edges of blocks; only of streams without frames that
+        are predicted from others.
 
     Notes
     -----
@@ -95,9 +104,12 @@ def decoded_frames(
         if not one_by_one:  # more frames under way than FFmpeg would have: its reader has other things to do, too
             video.stream.codec_context.thread_count = min(2 * (os.cpu_count() or 1), _MOST_THREADS)
         tables = _Tables(wanted=coding and codec == "mjpeg")
+        raw = _Unsmoothed(video) if unsmoothed else None
         for packet in video.packets():
             tables.look_at(packet)
             frames = video.decode(packet)
+            if raw is not None:
+                raw.look_at(packet)
             if attempt.heard_from(codec) > heard or attempt.errors > errors:
                 break
             if packet.is_corrupt or packet.opaque in bereft:
@@ -106,7 +118,10 @@ def decoded_frames(
                 break
             for frame in frames:
                 given += 1
-                yield Decoded(frame, _ordinal(frame), Soundness.SOUND, tables.of(_ordinal(frame)))
+                ordinal = _ordinal(frame)
+                yield Decoded(
+                    frame, ordinal, Soundness.SOUND, tables.of(ordinal), None if raw is None else raw.of(ordinal)
+                )
         else:
             log.absorb(attempt)
             return
@@ -151,6 +166,37 @@ class _Tables:
 
     def of(self, ordinal: int | None) -> NDArray[np.float32] | None:
         """The table of a packet's frame, once; None where none was told."""
+        return None if ordinal is None else self._found.pop(ordinal, None)
+
+
+class _Unsmoothed:
+    """Frames decoded once more, without the filter that smooths the edges of blocks.
+
+    Parameters
+    ----------
+    video
+        What the packets come from.
+    """
+
+    def __init__(self, video: OpenVideo) -> None:
+        codec = video.stream.codec_context
+        self._decoder = cast(VideoCodecContext, VideoCodecContext.create(codec.name, "r"))
+        self._decoder.extradata = codec.extradata
+        self._decoder.options = {**codec.options, "skip_loop_filter": "all"}
+        self._decoder.thread_type = "SLICE"
+        self._decoder.copy_opaque = True
+        self._found: dict[int, VideoFrame] = {}
+
+    def look_at(self, packet: Packet[VideoStream]) -> None:
+        """Decode the next packet in the order of the file, of which the other decoder has complained where it must."""
+        try:
+            frames = self._decoder.decode(packet if packet.size else None)
+        except (EOFError, *DAMAGE):
+            return
+        self._found |= {ordinal: frame for frame in frames if (ordinal := _ordinal(frame)) is not None}
+
+    def of(self, ordinal: int | None) -> VideoFrame | None:
+        """The frame of a packet, once; None where it couldn't be decoded."""
         return None if ordinal is None else self._found.pop(ordinal, None)
 
 

@@ -115,6 +115,7 @@ class VideoFile(FrameStream):
             stated = video.has_time_stamps and video.stream.time_base is not None
             self._frames = stamps.arranged(stated=stated)
             self._bereft = frozenset(stamps.bereft)
+            self._alone = video.stream.codec_context.name == "h264" and stamps.keyframes == len(stamps)
             self.stamp_resolution = float(video.stream.time_base or 0) if stated else 0.0
             self.stamps = self._frames.seconds(self.stamp_resolution)
             self.declared_rate = declared_rate(video, cut=stamps.cut > 0)
@@ -172,7 +173,10 @@ class VideoFile(FrameStream):
         return self._read(coding=False)
 
     def coded_blocks(self) -> Iterator[FrameBlock]:
-        """As `blocks`, each with how its frames were coded, of H.264 (decoded with fewer threads) and Motion JPEG."""
+        """As `blocks`, each with how its frames were coded, of H.264 (decoded with fewer threads) and Motion JPEG.
+
+        Of H.264 that holds nothing but key frames it also tells what they were before blocks' edges were smoothed.
+        """
         return self._read(coding=True)
 
     def _read(self, *, coding: bool) -> Iterator[FrameBlock]:
@@ -181,7 +185,12 @@ class VideoFile(FrameStream):
         reader: LumaReader | None = None
         block: BlockBuilder | None = None
         for decoded in decoded_frames(
-            self._path, self._log, number=self._params.stream, bereft=self._bereft, coding=coding
+            self._path,
+            self._log,
+            number=self._params.stream,
+            bereft=self._bereft,
+            coding=coding,
+            unsmoothed=coding and self._alone,
         ):
             frame = decoded.frame
             same = ((frame.height, frame.width), frame.format.name) == (self._coded, self._format)
@@ -198,7 +207,7 @@ class VideoFile(FrameStream):
             reader = reader or LumaReader(frame.format)
             block = block or BlockBuilder(*self._coded, reader, self._rows)
             order = int(orders[position]) if decoded.ordinal is None else decoded.ordinal
-            block.add(position, frame, order if coding else None, decoded.table)
+            block.add(position, frame, order if coding else None, decoded.table, decoded.unsmoothed)
             if block.full:
                 yield block.finished()
                 block = None

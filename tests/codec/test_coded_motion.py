@@ -92,9 +92,8 @@ def test_every_readout_direction(tmp_path, direction):
     assert gain == pytest.approx(1, abs=0.15)
 
 
-@pytest.mark.parametrize("coding", [{"codec": "libx264", "gop": 1}, {"codec": "libx265"}])
-def test_where_the_codec_tells_nothing_rows_are_read_as_ever(tmp_path, coding):
-    frames, _ = clip(tmp_path, "clip", **coding)
+def test_where_the_codec_tells_nothing_rows_are_read_as_ever(tmp_path):
+    frames, _ = clip(tmp_path, "clip", codec="libx265")
     motion = RowMotion(RowMotion.Params()).estimate(frames)
     assert motion.displacement.shape[1] == 240
     assert motion.codec_gain is None

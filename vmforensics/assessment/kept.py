@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from vmforensics.data import FrameBlock, FrameStream
+from vmforensics.data import FrameBlock, FrameCoding, FrameStream, TableCoding
 
 MOST_BYTES = 192 * 2**20
 """Memory that frames may take to be kept."""
@@ -66,7 +66,7 @@ class Kept(FrameStream):
         """Pass blocks on; copies of them go into a list, which ends empty where they are too large."""
         left = self._most
         for block in blocks:
-            left -= block.luma.nbytes
+            left -= block.luma.nbytes + sum(_bytes_of(coding) for coding in block.coding)
             if left < 0:
                 into.clear()
             else:
@@ -74,3 +74,8 @@ class Kept(FrameStream):
                 luma.flags.writeable = False
                 into.append(FrameBlock(block.index, luma, block.frame_types, block.coding))
             yield block
+
+
+def _bytes_of(coding: FrameCoding | TableCoding | None) -> int:
+    """Memory that a second picture of a frame takes."""
+    return coding.unsmoothed.nbytes if isinstance(coding, FrameCoding) and coding.unsmoothed is not None else 0

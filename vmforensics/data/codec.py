@@ -35,6 +35,9 @@ class FrameCoding:
     steps : ndarray [shape=(macroblock rows, macroblock columns), float32, digital numbers]
         Quantiser step of each macroblock of 16 by 16 px, in units of an orthonormal cosine transform; the first one
         lies at the coded picture's top left corner.
+    unsmoothed : ndarray [shape=(rows, cols), unsigned, digital numbers] or None
+        The frame's luma before the decoder smoothed the edges of blocks: what neighbouring blocks are predicted
+        from; None where it isn't known.
 
     Raises
     ------
@@ -45,6 +48,7 @@ class FrameCoding:
     order: int
     predicted: bool
     steps: NDArray[np.float32]
+    unsmoothed: NDArray[np.generic] | None = None
 
     def __post_init__(self) -> None:
         if self.steps.ndim != 2 or not np.all(np.isfinite(self.steps) & (self.steps > 0)):

@@ -7,7 +7,8 @@ from threadpoolctl import threadpool_limits
 from vmforensics.data import FrameCoding, SensorFrames, TableCoding
 from vmforensics.numerics.coded.cells import CellReader
 from vmforensics.numerics.coded.dither import DitheredPicture, Stir
-from vmforensics.numerics.coded.readings import coding_of, likeliest_noise, read
+from vmforensics.numerics.coded.fitted import FittedPicture
+from vmforensics.numerics.coded.readings import coarse, coding_of, each_alone, likeliest_noise, read
 from vmforensics.numerics.coded.solver import PredictedSolver
 from vmforensics.numerics.coded.tables import TableReader
 from vmforensics.numerics.mean_template import MeanTemplate
@@ -36,11 +37,13 @@ def measure(frames: SensorFrames, template: MeanTemplate, readings: RowReadings,
     Returns
     -------
     StripeReadings or None
-        None where the codec doesn't tell how it coded, too few predictions are found, or where the halves of JPEG
-        pictures disagree by far more than their cells allow.
+        None where the codec doesn't tell how it coded, or took little of frames coded by themselves, where too few
+        predictions are found, or where the halves of JPEG pictures disagree by far more than their cells allow.
     """
     coding = coding_of(frames)
     with threadpool_limits(limits=1, user_api="blas"):  # sums that don't depend on the number of threads
+        if isinstance(coding, FrameCoding) and each_alone(frames):
+            return _of_intra(frames, template, stripe) if coarse(coding) else None
         if isinstance(coding, FrameCoding):
             return _of_predicted(frames, template, stripe)
         if isinstance(coding, TableCoding):
@@ -57,6 +60,19 @@ def _of_predicted(frames: SensorFrames, template: MeanTemplate, stripe: int) -> 
     solver, reader = PredictedSolver(blocks, template.still), CellReader(blocks.top, blocks.left)
     sigma = likeliest_noise(frames, solver, reader)
     inferred = None if sigma is None else read(frames, solver, reader, sigma)
+    if inferred is None or inferred.explained < _LEAST_EXPLAINED:
+        return None
+    return StripeReadings(inferred, stripes.rows)
+
+
+def _of_intra(frames: SensorFrames, template: MeanTemplate, stripe: int) -> StripeReadings | None:
+    """Of frames that were each predicted from themselves."""
+    stripes = StripeBlocks.of(frames, template, stripe, textured=True)
+    if stripes is None:
+        return None
+    blocks = stripes.blocks
+    found = FittedPicture.find(frames, template.still, blocks)
+    inferred = None if found is None else read(frames, found.solver(blocks), found.reader(blocks), found.sigma)
     if inferred is None or inferred.explained < _LEAST_EXPLAINED:
         return None
     return StripeReadings(inferred, stripes.rows)

@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 
 from vmforensics.data import Motion, SensorFrames
 from vmforensics.errors import RegionError, Unsuitable
-from vmforensics.numerics.coded.cells import SIDE
 from vmforensics.numerics.coded.gain import gain_left
+from vmforensics.numerics.coded.transforms import SIDE
 from vmforensics.numerics.mean_template import MeanTemplate
 from vmforensics.stages import MotionEstimator, StageParams
 from vmforensics_rolling_shutter.motion import coded_motion, drifting, periodic, steady

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from vmforensics.data import SensorFrames
 from vmforensics.data.codec import MACROBLOCK
 from vmforensics.numerics.coded.blocks import CodedBlocks
-from vmforensics.numerics.coded.cells import SIDE
+from vmforensics.numerics.coded.transforms import SIDE
 from vmforensics.numerics.mean_template import MeanTemplate
 
 

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from vmforensics.numerics.coded.cells import SIDE
 from vmforensics.numerics.coded.readings import CodedReadings
+from vmforensics.numerics.coded.transforms import SIDE
 from vmforensics_rolling_shutter.motion.row_readings import RowReadings
 
 

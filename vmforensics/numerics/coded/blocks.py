@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vmforensics.data import ReadoutDirection, SensorFrames
-from vmforensics.numerics.coded.cells import SIDE
+from vmforensics.numerics.coded.transforms import SIDE
 from vmforensics.numerics.derivative import NOISE_GAIN
 from vmforensics.numerics.mean_template import MeanTemplate
 

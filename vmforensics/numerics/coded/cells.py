@@ -4,6 +4,7 @@ A frame that a codec predicts from others tells more than its pixels: where a re
 camera's picture can't have differed from the prediction by more than the rounding allows, and where it wasn't, it did
 differ by that much. Decoded pixels and the quantisers' steps are enough to see this: the difference between a block and
 the block that it was predicted from lies on the lattice of the quantiser, and its difference from any other doesn't.
+Blocks of an intra frame are predicted from the pixels beside them (`intra.py`); those tell likewise.
 """
 
 from __future__ import annotations
@@ -16,12 +17,11 @@ from numpy.typing import NDArray
 
 from vmforensics.data import FrameBlock, FrameCoding
 from vmforensics.data.codec import MACROBLOCK
+from vmforensics.numerics.coded.intra import Candidate, any_way, intra_candidates
+from vmforensics.numerics.coded.rounding import PREDICTED, Rounding
+from vmforensics.numerics.coded.transforms import COSINE, SIDE, steps_of, transformed
 
-SIDE = 8
-"""Pixels on a side of the blocks that are looked at: the smallest that can have a prediction of its own."""
-
-ROUNDING = 0.21
-"""Share of a step, below the next level, from which on a residual is rounded up to it (see `CellReader`)."""
+__all__ = ["LEAST_STEP", "OFF_LATTICE", "SIDE", "CellReader", "Cells", "transformed"]
 
 OFF_LATTICE = 0.14
 """DN²; largest mean square distance from the lattice: rounding to whole numbers leaves 1/12, a wrong prediction a
@@ -30,42 +30,11 @@ twelfth of the step's square."""
 LEAST_STEP = 1.7
 """DN, below which the lattice is too fine to be told."""
 
+UNKNOWN = 1e5
+"""DN either way; limits that tell nothing."""
+
 _REFERENCES = 4  # frames before, in order of display, that a block is looked for in
 _HELD = 32  # frames: what a reference or a frame yet to be coded can be away
-_BLUR = 0.07  # of a step, by which limits that rest on `ROUNDING` aren't known
-
-
-def _cosines(size: int) -> NDArray[np.float32]:
-    """Orthonormal cosine transform (DCT-II) of 8 samples, in pieces of `size` [shape=(8, 8), float32]."""
-    k, x = np.arange(size)[:, None], np.arange(size)
-    piece = np.cos(np.pi * k * (2 * x + 1) / (2 * size)) * np.sqrt(2 / size)
-    piece[0] /= np.sqrt(2)
-    return np.asarray(np.kron(np.eye(SIDE // size), piece), dtype=np.float32)
-
-
-TRANSFORMS = (_cosines(8), _cosines(4))
-"""Of one block, and of its four quarters."""
-
-CONSTANT = np.array([[k % size == 0 for k in range(SIDE)] for size in (8, 4)])
-CONSTANT = np.array([np.outer(flat, flat).ravel() for flat in CONSTANT])
-"""Which coefficients of either transform are a mere brightness [shape=(2, 64), bool]."""
-
-
-def transformed(blocks: NDArray[np.generic], which: int) -> NDArray[np.float32]:
-    """The coefficients of some blocks.
-
-    Parameters
-    ----------
-    blocks : ndarray [shape=(n, 8, 8)]
-    which
-        0 for the transform of 8 by 8 px, 1 for four of 4 by 4.
-
-    Returns
-    -------
-    ndarray [shape=(n, 64), float32]
-    """
-    matrix = TRANSFORMS[which]
-    return np.asarray(matrix @ blocks.astype(np.float32) @ matrix.T).reshape(-1, SIDE * SIDE)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -81,7 +50,7 @@ class Cells:
     blur : ndarray [shape=(blocks,), float32, DN]
         Standard deviation that the limits are known to; 0 where they are exact.
     which : ndarray [shape=(blocks,), int64]
-        Which of the `TRANSFORMS` each block's coefficients are of.
+        Which of the `transforms.TRANSFORMS` each block's coefficients are of.
     explained : ndarray [shape=(blocks,), bool]
         Whether it lies on the quantiser's lattice; of a predicted block: whether its prediction was found. Where it
         doesn't, the limits are those of a uniform quantiser about what was decoded.
@@ -100,6 +69,7 @@ class _Frame:
     index: int
     coding: FrameCoding
     pixels: NDArray[np.generic]
+    picture: NDArray[np.generic] | None  # the whole of an intra frame
 
 
 class CellReader:
@@ -112,17 +82,25 @@ class CellReader:
     fine : bool
         Whether blocks whose quantiser is so fine that their lattice can't be told count as explained: limits about what
         was decoded are as good.
+    intra : Rounding or None
+        How the encoder rounds in intra frames, where predictions are to be looked for in those; their pixels must then
+        be those before the edges of blocks were smoothed.
 
     Notes
     -----
     A prediction without motion is looked for, from each of the nearest frames that were coded before, or the mean of
-    the nearest on either side. A coder that weighs rate against distortion rounds down most of the time; the
-    share at which it rounds up, 0.21 of a step, was found on libx264 at qualities 12 to 20, by the likelihood and by
-    the size of known motions alike (its documented share is 0.17 before the trellis search).
+    the nearest on either side; in intra frames, from the pixels above and to the left.
     """
 
-    def __init__(self, top: NDArray[np.int64], left: NDArray[np.int64], *, fine: bool = False) -> None:
-        self._top, self._left, self._fine = top, left, fine
+    def __init__(
+        self,
+        top: NDArray[np.int64],
+        left: NDArray[np.int64],
+        *,
+        fine: bool = False,
+        intra: Rounding | None = None,
+    ) -> None:
+        self._top, self._left, self._fine, self._intra = top, left, fine, intra
         inside = np.arange(SIDE)
         self._rows = top[:, None, None] + inside[None, :, None]
         self._cols = left[:, None, None] + inside[None, None, :]
@@ -142,10 +120,16 @@ class CellReader:
             for index, luma, coding in zip(block.index, block.luma, block.coding, strict=False):
                 if not isinstance(coding, FrameCoding):
                     continue
-                held.append(_Frame(int(index), coding, luma[self._rows, self._cols]))
+                picture = None
+                if not coding.predicted and self._intra is not None:
+                    picture = luma.copy() if coding.unsmoothed is None else coding.unsmoothed
+                seen = luma if picture is None else picture
+                held.append(_Frame(int(index), coding, seen[self._rows, self._cols], picture))
                 coded.add(coding.order)
                 while first_unread < len(held) and (
-                    len(held) - first_unread > _HELD // 2 or _complete(held[first_unread].coding.order, coded)
+                    len(held) - first_unread > _HELD // 2
+                    or held[first_unread].picture is not None
+                    or _complete(held[first_unread].coding.order, coded)
                 ):
                     yield self._cells(held, first_unread)
                     first_unread += 1
@@ -158,31 +142,43 @@ class CellReader:
     def _cells(self, held: list[_Frame], place: int) -> Cells:
         frame = held[place]
         step = frame.coding.steps[self._top // MACROBLOCK, self._left // MACROBLOCK]
-        value = transformed(frame.pixels, 0)
+        value = transformed(frame.pixels, COSINE)
         half = np.float32(0.5) * step[:, None]
         low, high = np.asarray(value - half, np.float32), np.asarray(value + half, np.float32)
-        which = np.zeros(len(step), dtype=np.int64)
+        which = np.full(len(step), COSINE)
         explained = np.zeros(len(step), dtype=bool)
         coarse = step >= LEAST_STEP
-        if frame.coding.predicted:
-            for prediction in _predictions(held, place):
-                left = np.flatnonzero(coarse & ~explained)
-                if not len(left):
-                    break
-                for transform in range(len(TRANSFORMS)):
-                    own = left[~explained[left]]
-                    base = transformed(prediction[own], transform)
-                    residual = transformed(frame.pixels[own].astype(np.int32) - prediction[own], transform)
-                    unit = step[own, None]
-                    level = np.rint(residual / unit)
-                    hit = np.mean((residual - level * unit) ** 2, axis=1) < OFF_LATTICE
-                    found = own[hit]
-                    below, above = _limits(level[hit], step[found, None])
-                    low[found], high[found] = base[hit] + below, base[hit] + above
-                    which[found], explained[found] = transform, True
+        rounding = PREDICTED if self._intra is None or frame.coding.predicted else self._intra
+        for candidate in self._candidates(held, place, step):
+            left = np.flatnonzero(coarse & ~explained)
+            if not len(left):
+                break
+            residual = transformed(frame.pixels[left].astype(np.int32) - candidate.of(left), candidate.which)
+            unit = steps_of(step[left], candidate.which)
+            level = np.rint(residual / unit)
+            off = (residual - level * unit)[:, candidate.judged]
+            hit = np.einsum("bk,bk->b", off, off) < OFF_LATTICE * off.shape[1]
+            found = left[hit]
+            below, above = rounding.limits(level[hit], unit[hit], candidate.which)
+            base = transformed(frame.pixels[found], candidate.which) - residual[hit]
+            low[found] = np.where(candidate.judged, base + below, -UNKNOWN)
+            high[found] = np.where(candidate.judged, base + above, UNKNOWN)
+            which[found], explained[found] = candidate.which, True
+        if frame.picture is not None:
+            lost = coarse & ~explained
+            low[lost], high[lost] = -UNKNOWN, UNKNOWN
         if self._fine:
             explained |= ~coarse
-        return Cells(frame.index, low, high, np.asarray(_BLUR * step, np.float32), which, explained)
+        return Cells(frame.index, low, high, np.asarray(rounding.blur * step, np.float32), which, explained)
+
+    def _candidates(self, held: list[_Frame], place: int, step: NDArray[np.float32]) -> Iterator[Candidate]:
+        """What the frame's blocks may have been predicted from, likeliest first."""
+        picture = held[place].picture
+        if picture is not None:
+            yield from intra_candidates(picture, self._top, self._left, step)
+        elif held[place].coding.predicted:
+            for prediction in _predictions(held, place):
+                yield from any_way(prediction)
 
 
 def _complete(order: int, coded: set[int]) -> bool:
@@ -203,12 +199,3 @@ def _predictions(held: list[_Frame], place: int) -> Iterator[NDArray[np.int32]]:
             yield (pixels[0] + other + 1) >> 1
         yield other
     yield from pixels[1:]
-
-
-def _limits(level: NDArray[np.float32], step: NDArray[np.float32]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """Limits of the residuals that were rounded to some levels (DN)."""
-    size, sign = np.abs(level), np.sign(level)
-    inner, outer = np.where(size == 0, ROUNDING - 1, size - ROUNDING) * step, (size + 1 - ROUNDING) * step
-    below = np.where(sign < 0, -outer, inner)
-    above = np.where(sign < 0, -inner, outer)
-    return below.astype(np.float32), above.astype(np.float32)

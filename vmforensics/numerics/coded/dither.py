@@ -10,12 +10,13 @@ from numpy.typing import NDArray
 
 from vmforensics.data import FrameBlock, SensorFrames
 from vmforensics.numerics.coded.blocks import CodedBlocks
-from vmforensics.numerics.coded.cells import CONSTANT, SIDE, TRANSFORMS, Cells
+from vmforensics.numerics.coded.cells import Cells
 from vmforensics.numerics.coded.levels import Levels
 from vmforensics.numerics.coded.quantisation import kept_information, told_by_cell
 from vmforensics.numerics.coded.solver import TableSolver, coefficients, noise_of
 from vmforensics.numerics.coded.still import StillPicture
 from vmforensics.numerics.coded.tables import MIDDLE, TableReader
+from vmforensics.numerics.coded.transforms import CONSTANT, COSINE, SIDE, TRANSFORMS
 from vmforensics.numerics.noise import QUANTISATION
 
 _FRAMES = 120  # that the picture is found from, spread over the clip, each with the one after it for the noise
@@ -140,7 +141,7 @@ class DitheredPicture:
         if levels is None or levels.explained < _LEAST_EXPLAINED:
             return None
         _, design = coefficients(blocks, mean)
-        slopes = design[:2, 0].astype(np.float64)
+        slopes = design[:2, COSINE].astype(np.float64)
         sigma = levels.noise(np.einsum("abk,a->bk", slopes**2, stir.between))
         if sigma is None or _lost(slopes, levels.steps, sigma) < least_lost:
             return None
@@ -151,7 +152,7 @@ class DitheredPicture:
 
     def _bettered(self, levels: Levels, blocks: CodedBlocks, every: Iterator[Cells]) -> DitheredPicture:
         """One step of Newton's method on the likelihood of those coefficients that took several levels."""
-        used = np.nonzero(levels.varies & ~CONSTANT[0])
+        used = np.nonzero(levels.varies & ~CONSTANT[COSINE])
         loose = levels.steps[used] ** -2 * 12  # as if anywhere in a cell
         score, information, _ = self._told(used, blocks, every)
         return self._moved(used, score - (self.values - levels.mean)[used] * loose, information + loose, blocks)
@@ -176,7 +177,7 @@ class DitheredPicture:
 
     def _refined(self, every: list[Cells], blocks: CodedBlocks, rounds: int) -> DitheredPicture:
         """Refined with the noise as it is."""
-        used = np.nonzero(np.broadcast_to(~CONSTANT[0], self.values.shape))
+        used = np.nonzero(np.broadcast_to(~CONSTANT[COSINE], self.values.shape))
         damping = self.steps[used] ** -2 * 12
         picture = self
         for _ in range(rounds):
@@ -191,7 +192,7 @@ class DitheredPicture:
         solver = self.solver(blocks)
         group = blocks.group[used[0]]
         still, design = coefficients(blocks, self.still)
-        still, design = still[0][used], design[:, 0][:, used[0], used[1]]
+        still, design = still[COSINE][used], design[:, COSINE][:, used[0], used[1]]
         score, information = np.zeros((2, len(group)))
         likelihood = 0.0
         for cells in every:
@@ -237,7 +238,7 @@ def _lost(slopes: NDArray[np.float64], steps: NDArray[np.float64], sigma: float)
 
 def _showing(picture: StillPicture, blocks: CodedBlocks, values: NDArray[np.float64]) -> StillPicture:
     """The picture with other coefficients."""
-    matrix = TRANSFORMS[0].astype(np.float64)
+    matrix = TRANSFORMS[COSINE].astype(np.float64)
     pixels = matrix.T @ values.reshape(-1, SIDE, SIDE) @ matrix + MIDDLE
     return StillPicture.of(blocks.put(pixels, picture.mean))
 

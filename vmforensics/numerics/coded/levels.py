@@ -8,9 +8,10 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from vmforensics.numerics.coded.cells import CONSTANT, SIDE, Cells
+from vmforensics.numerics.coded.cells import Cells
 from vmforensics.numerics.coded.quantisation import level_changes
 from vmforensics.numerics.coded.tables import MIDDLE
+from vmforensics.numerics.coded.transforms import CONSTANT, COSINE, SIDE
 from vmforensics.numerics.noise import QUANTISATION
 
 _COARSE = 2.5  # steps this many times the noise show two levels at most
@@ -118,7 +119,7 @@ class Levels:
         levels = np.abs(self.mean) / self.steps
         constant = ~self.varies & (np.abs(levels - 1) < _SAME)
         share = np.where(levels > 1.5, 1.0, np.where(constant, 0.25, np.where(levels > 1, 0.5, 0.0)))
-        share = np.where(CONSTANT[0], 0.0, share)
+        share = np.where(CONSTANT[COSINE], 0.0, share)
         if not share.any():
             return None
         other = motion + self.flicker * self.mean**2

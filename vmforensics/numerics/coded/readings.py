@@ -18,6 +18,7 @@ _SIGMAS = 0.5 * 2 ** (np.arange(11) / 2)  # DN, that the noise is chosen from
 _NOISE_FRAMES = 6
 _LEAST_EXPLAINED = 0.5
 _LEAST_TOLD = 0.5  # share of the frames
+_FINE = 2.5  # DN; quantisers with such steps take up to 2 dB of what noise of 1 DN leaves
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -34,7 +35,7 @@ class CodedReadings:
     sigma : float, DN
         The camera's noise before compression, as the likelihood has it.
     explained : float
-        Share of the blocks, of the predicted frames', that the quantiser's lattice explains.
+        Share of the blocks that the quantiser's lattice explains; of the predicted frames where those are the most.
     excess : float
         Times as much as the cells allow that the halves disagree by, which the precision was lessened by; the mean over
         the types of frame.
@@ -55,6 +56,17 @@ def coding_of(frames: SensorFrames) -> FrameCoding | TableCoding | None:
     """What a clip tells of how its first frame was coded; None where it tells nothing. Reads one block of frames."""
     first = next((block for block in frames.coded_blocks()), None)
     return first.coding[0] if first is not None and first.coding else None
+
+
+def each_alone(frames: SensorFrames) -> bool:
+    """Whether every frame of a clip was coded by itself, as its container tells."""
+    facts = frames.stream.facts
+    return facts.get("keyframes") is not None and facts.get("keyframes") == facts.get("frames")
+
+
+def coarse(coding: FrameCoding) -> bool:
+    """Whether a frame's quantisers took so much that reading what they decided is worth minutes of work."""
+    return bool(np.mean(coding.steps) > _FINE)
 
 
 def read(
@@ -83,6 +95,7 @@ def read(
     displacement = np.zeros((count, samples, 4), dtype=np.float32)
     precision = np.zeros((count, samples, 4, 4), dtype=np.float32)
     kinds = np.full(count, "", dtype=object)
+    intra: list[float] = []
     explained: list[float] = []
     for cells in reader.read(_noting_types(frames.coded_blocks(), kinds)):
         solved = solver.solve(cells, sigma)
@@ -90,8 +103,10 @@ def read(
             channel = slice(2 * half, 2 * half + 2)
             displacement[cells.index, :, channel] = solved.found[half::2, :2]
             precision[cells.index, :, channel, channel] = solved.precision[half::2]
-        if by_table or kinds[cells.index] != "I":
-            explained.append(float(np.mean(cells.explained)))
+        alone = not by_table and kinds[cells.index] == "I"
+        (intra if alone else explained).append(float(np.mean(cells.explained)))
+    if len(explained) < _LEAST_TOLD * count:
+        explained += intra
     if len(explained) < _LEAST_TOLD * count:
         return None
     excess = calibrate(displacement, precision, kinds)

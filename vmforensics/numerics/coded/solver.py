@@ -9,17 +9,19 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vmforensics.numerics.coded.blocks import CodedBlocks
-from vmforensics.numerics.coded.cells import CONSTANT, Cells, transformed
+from vmforensics.numerics.coded.cells import Cells
 from vmforensics.numerics.coded.quantisation import told_by_cell
 from vmforensics.numerics.coded.still import StillPicture
+from vmforensics.numerics.coded.transforms import CONSTANT, COSINE, SIDE, TRANSFORMS, transformed
 from vmforensics.numerics.noise import QUANTISATION
 
 _MOST_TELLING = 24  # of a block's 64 coefficients; they hold nine tenths of what it knows of motion
+_MOST_TELLING_ALONE = 40  # of one that was predicted from its own picture
 _LEAST_TOLD = 0.01  # of the mean coefficient's information
 _STEPS, _LONGEST_STEP = 5, 0.1  # Newton's, and px
 _WIDEST = 0.1  # px; uncertainty of the displacement to begin with
 _WIDE = 1e3  # DN either way; a cell that tells nothing
-_PRIOR = np.array([1 / 0.3**2, 1 / 0.3**2, 1 / 0.1**2])  # of x and y (1/px²) and of a relative gain
+_PRIOR = np.array([1 / 0.3**2, 1 / 0.3**2, 1 / 0.1**2, 1 / 10.0**2])  # of x and y (1/px²), a relative gain, an offset
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -28,8 +30,8 @@ class Solution:
 
     Parameters
     ----------
-    found : ndarray [shape=(groups, 3), float64]
-        Displacement along and across the rows (px), and relative gain.
+    found : ndarray [shape=(groups, 4), float64]
+        Displacement along and across the rows (px), relative gain, and offset (DN).
     precision : ndarray [shape=(groups, 2, 2), float64, 1/px²]
         What the cells tell of the displacement; the weak prior that steadies Newton's method isn't in it.
     doubt : ndarray [shape=(groups, 2), float64, px²]
@@ -49,7 +51,8 @@ class CellSolver(ABC):
 
     A coefficient c of a block that is moved by d px, T that of the still picture and T' that of its slope, is
     T - T'·d (1 + g) + gT with noise; the codec tells between which limits it lay. Newton's method on the logarithm of
-    the likelihood, jointly for (dx, dy) and the gain g of each group; the second derivatives are the information.
+    the likelihood, jointly for (dx, dy), the gain g and an offset of each group, which only coefficients of brightness
+    tell; the second derivatives are the information.
 
     Parameters
     ----------
@@ -89,8 +92,8 @@ class CellSolver(ABC):
         ----------
         low, high : ndarray [shape=(n,), float32, DN]
             Limits less the still picture.
-        design : ndarray [shape=(3, n), float32]
-            What the coefficients change by with x and y (DN/px), and with the gain (DN).
+        design : ndarray [shape=(4, n), float32]
+            What the coefficients change by with x and y (DN/px), with the gain (DN) and with an offset (1).
         noise : ndarray [shape=(n,), DN²]
         lanes : Lanes
             Which group each coefficient is of.
@@ -100,7 +103,7 @@ class CellSolver(ABC):
         squares = change[:, :2] ** 2
         groups = len(low)
         doubt = np.full((groups, 2), _WIDEST**2)
-        found = np.zeros((groups, 3))
+        found = np.zeros((groups, len(_PRIOR)))
         likelihood = 0.0
         for step in range(_STEPS + 1):
             spread = np.sqrt(noise + _mixed(doubt, squares))
@@ -114,8 +117,9 @@ class CellSolver(ABC):
             covariance = np.linalg.inv(information + np.diag(_PRIOR))
             found += np.clip((covariance @ (slope - _PRIOR * found)[..., None])[..., 0], -_LONGEST_STEP, _LONGEST_STEP)
             doubt = np.minimum(np.diagonal(covariance, axis1=1, axis2=2)[:, :2], doubt)
-        lost = information[:, :2, 2] / (information[:, 2, 2] + _PRIOR[2])[:, None]
-        precision = information[:, :2, :2] - lost[:, :, None] * information[:, None, 2, :2]
+        light = information[:, 2:, 2:] + np.diag(_PRIOR[2:])
+        lost = information[:, :2, 2:] @ np.linalg.solve(light, information[:, 2:, :2])
+        precision = information[:, :2, :2] - lost
         return Solution(found, precision, doubt, likelihood)
 
 
@@ -154,14 +158,18 @@ class PredictedSolver(CellSolver):
     ----------
     blocks, picture
         Where, and what the picture is.
+    intra
+        Whether they were predicted from their own picture.
     """
 
-    def __init__(self, blocks: CodedBlocks, picture: StillPicture) -> None:
+    def __init__(self, blocks: CodedBlocks, picture: StillPicture, *, intra: bool = False) -> None:
         super().__init__(blocks)
-        still, design = coefficients(blocks, picture)
+        still, design = coefficients(blocks, picture, constant=intra)
         whole = np.maximum(np.sum(design[:2] ** 2, axis=(2, 3), keepdims=True), 1e-9)
         strength = np.sum(design[:2] ** 2 / whole, axis=0)
-        self._telling = np.argsort(-strength, axis=2, kind="stable")[:, :, :_MOST_TELLING]
+        self._telling = np.argsort(-strength, axis=2, kind="stable")[
+            :, :, : _MOST_TELLING_ALONE if intra else _MOST_TELLING
+        ]
         self._still = np.take_along_axis(still, self._telling, 2)
         self._design = np.take_along_axis(design, self._telling[None], 3)
         self._lanes = Lanes(np.repeat(blocks.group, self._telling.shape[2]), blocks.groups)
@@ -176,7 +184,7 @@ class PredictedSolver(CellSolver):
         return self._solved(
             low.ravel(),
             high.ravel(),
-            self._design[:, cells.which, own].reshape(3, -1),
+            self._design[:, cells.which, own].reshape(len(_PRIOR), -1),
             np.repeat(noise_of(cells, sigma), count),
             self._lanes,
         )
@@ -196,9 +204,9 @@ class TableSolver(CellSolver):
     def __init__(self, blocks: CodedBlocks, picture: StillPicture, kept: NDArray[np.float64]) -> None:
         super().__init__(blocks)
         still, design = coefficients(blocks, picture)
-        told = np.sum(design[:2, 0] ** 2, axis=0) * kept
+        told = np.sum(design[:2, COSINE] ** 2, axis=0) * kept
         self._used = np.nonzero(told > _LEAST_TOLD * np.mean(told))
-        self._still, self._design = still[0][self._used], design[:, 0][:, self._used[0], self._used[1]]
+        self._still, self._design = still[COSINE][self._used], design[:, COSINE][:, self._used[0], self._used[1]]
         self._lanes = Lanes(blocks.group[self._used[0]], blocks.groups)
 
     def solve(self, cells: Cells, sigma: float) -> Solution:
@@ -207,20 +215,34 @@ class TableSolver(CellSolver):
         return self._solved(low, high, self._design, noise_of(cells, sigma)[self._used[0]], self._lanes)
 
 
-def coefficients(blocks: CodedBlocks, picture: StillPicture) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+def coefficients(
+    blocks: CodedBlocks, picture: StillPicture, *, constant: bool = False
+) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
     """A picture's coefficients, and what they change by with the motion and the light.
+
+    Parameters
+    ----------
+    blocks, picture
+        Where, and what the picture is.
+    constant
+        Whether those of H.264 that are a mere brightness change, too, as the means of small blocks do.
 
     Returns
     -------
-    still : ndarray [shape=(2, blocks, 64), float32, DN]
-        In either of the `cells.TRANSFORMS`.
-    design : ndarray [shape=(3, 2, blocks, 64), float32]
-        By x and y (DN/px), and by the gain (DN); 0 for what is a mere brightness.
+    still : ndarray [shape=(3, blocks, 64), float32, DN]
+        In each of the `transforms.TRANSFORMS`.
+    design : ndarray [shape=(4, 3, blocks, 64), float32]
+        By x and y (DN/px), by the gain (DN) and by an offset (1); 0 for what is a mere brightness.
     """
     pictures = (picture.mean, *picture.slopes)
-    cut = np.array([[transformed(blocks.cut(each), which) for which in (0, 1)] for each in pictures], dtype=np.float32)
-    design = np.stack([-cut[1], -cut[2], cut[0]])
-    return cut[0], np.where(CONSTANT[:, None, :], np.float32(0), design)
+    cut = np.array(
+        [[transformed(blocks.cut(each), which) for which in range(len(TRANSFORMS))] for each in pictures],
+        dtype=np.float32,
+    )
+    even = np.array([transformed(np.ones((1, SIDE, SIDE)), which) for which in range(len(TRANSFORMS))])
+    design = np.stack([-cut[1], -cut[2], cut[0], np.broadcast_to(even, cut[0].shape)])
+    fixed = CONSTANT & (np.arange(len(TRANSFORMS)) == COSINE)[:, None] if constant else CONSTANT
+    return cut[0], np.where(fixed[:, None, :], np.float32(0), design)
 
 
 def noise_of(cells: Cells, sigma: float) -> NDArray[np.float64]:

@@ -8,7 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vmforensics.data import FrameBlock, TableCoding
-from vmforensics.numerics.coded.cells import LEAST_STEP, OFF_LATTICE, SIDE, Cells, transformed
+from vmforensics.numerics.coded.cells import LEAST_STEP, OFF_LATTICE, Cells
+from vmforensics.numerics.coded.transforms import COSINE, SIDE, transformed
 
 MIDDLE = 128
 """DN, that JPEG takes from every pixel."""
@@ -34,7 +35,7 @@ class TableReader:
         inside = np.arange(SIDE)
         self._rows = top[:, None, None] + inside[None, :, None]
         self._cols = left[:, None, None] + inside[None, None, :]
-        self._which = np.zeros(len(top), dtype=np.int64)
+        self._which = np.full(len(top), COSINE)
         self._blur = np.zeros(len(top), dtype=np.float32)
 
     def read(self, blocks: Iterator[FrameBlock]) -> Iterator[Cells]:
@@ -51,7 +52,7 @@ class TableReader:
                     yield self._cells(int(index), luma, coding.steps.reshape(-1))
 
     def _cells(self, index: int, luma: NDArray[np.generic], steps: NDArray[np.float32]) -> Cells:
-        value = transformed(luma[self._rows, self._cols].astype(np.float32) - MIDDLE, 0)
+        value = transformed(luma[self._rows, self._cols].astype(np.float32) - MIDDLE, COSINE)
         nearest = np.where(steps >= LEAST_STEP, np.rint(value / steps) * steps, value)
         lies = np.mean((value - nearest) ** 2, axis=1) < OFF_LATTICE  # what was clipped doesn't
         middle = np.where(lies[:, None], nearest, value)
