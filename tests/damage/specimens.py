@@ -121,6 +121,7 @@ SPECIMENS: Mapping[str, Callable[[Path], Path]] = {
     "h264.flv": _film("h264.flv", "libx264", options=_H264),
     "h264.h264": _film("bare.h264", "libx264", options=_H264),
     "h264.dav": _dav,
+    "h264-intra.mp4": _film("h264-intra.mp4", "libx264", options={"g": "1", "crf": "20", "threads": "1"}),
     "h264-10bit.mp4": _film("h264-10bit.mp4", "libx264", "yuv420p10le", options=_H264),
     "hevc.mp4": _film("hevc.mp4", "libx265", options=_X265),
     "hevc.ts": _film("hevc.ts", "libx265", options=_X265),
