@@ -60,10 +60,9 @@ class Linearisation:
         0 for a channel that looks at no place of its own.
         """
         rows, cols = view.picture.shape
-        along = np.arange(cols) - (cols - 1) / 2 - view.place[0]
-        down = (np.arange(rows) - (rows - 1) / 2 - view.place[1])[:, None]
-        slopes = view.gradient.astype(np.float64)
-        read = self.functionals.on(down * slopes[0] - along * slopes[1])
+        along = (np.arange(cols) - (cols - 1) / 2 - view.place[0]).astype(np.float32)
+        down = (np.arange(rows) - (rows - 1) / 2 - view.place[1]).astype(np.float32)[:, None]
+        read = self.functionals.on(down * view.gradient[0] - along * view.gradient[1])
         return np.where([c.place is not None for c in self.channels], read, 0.0)
 
     def centres(self, levers: NDArray[np.float64]) -> NDArray[np.float64]:
