@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -11,6 +13,7 @@ _AROUND = 12  # frames on either side
 _LASTING = 4  # frames on either side whose brightness is compared
 _APART = 3.0  # times what they differ by among themselves
 _LEAST_PROFILE = 0.01  # of full scale, that the bands' brightness differs by across a cut
+_TOLD = 10  # frame numbers in a message
 _BRIEF = 4  # frames that something may flash up for
 _SELDOM = 0.05  # share of the frames; what flashes up more often is a strobing light, which has rules of its own
 
@@ -78,6 +81,17 @@ def _differ(light: NDArray[np.float64], end: int, start: int, full_scale: int) -
     apart = float(np.mean(np.abs(after.mean(axis=0) - before.mean(axis=0))))
     within = max(float(np.mean(np.ptp(part, axis=0))) for part in (before, after))
     return apart > max(_LEAST_PROFILE * full_scale, _APART * within / 2)
+
+
+def some_of(frames: Sequence[int]) -> str:
+    """Frame numbers in words, the first ones if there are many.
+
+    Examples
+    --------
+    >>> some_of([4, 9])
+    '4, 9'
+    """
+    return ", ".join(map(str, frames[:_TOLD])) + (" ..." if len(frames) > _TOLD else "")
 
 
 def longest_shot(cuts: tuple[int, ...], frames: int) -> tuple[int, int]:

@@ -9,6 +9,7 @@ import pytest
 
 from vmforensics.data import FrameCoding, ReadoutDirection, SensorFrames, Shutter
 from vmforensics.numerics.coded.cells import CellReader
+from vmforensics.numerics.coded.transforms import transformed
 from vmforensics.testing import Camera, simulate, write_clip
 from vmforensics_media.video import VideoFile
 from vmforensics_rolling_shutter.motion import row_motion
@@ -112,8 +113,6 @@ def test_limits_hold_the_picture_that_the_camera_took(tmp_path):
     frames, simulated = clip(tmp_path, "clip", codec="libx264", quality=16, b_frames=2)
     top, left = (grid.ravel() for grid in np.meshgrid(np.arange(0, 240, 8), np.arange(0, 128, 8), indexing="ij"))
     taken = {index: luma for block in simulated.blocks() for index, luma in zip(block.index, block.luma, strict=True)}
-    from vmforensics.numerics.coded.cells import transformed
-
     held, found = [], []
     for cells in CellReader(top, left).read(frames.stream.coded_blocks()):
         blocks = np.stack([taken[cells.index][y : y + 8, x : x + 8] for y, x in zip(top, left, strict=True)])

@@ -9,8 +9,8 @@ from tests.codec.test_coded_motion import clip, ignoring_the_codec, measured
 from vmforensics.assessment import Knowledge, assess_clip
 from vmforensics.assessment.codec_bound import codec_bound
 from vmforensics.data import Region, SensorFrames, Shutter, TableCoding
-from vmforensics.numerics.coded.cells import transformed
 from vmforensics.numerics.coded.tables import MIDDLE, TableReader
+from vmforensics.numerics.coded.transforms import transformed
 from vmforensics.testing import Camera, simulate, write_clip
 from vmforensics.testing.sound import silence
 from vmforensics_media.jpeg import luma_table

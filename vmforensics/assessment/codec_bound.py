@@ -12,10 +12,10 @@ from numpy.typing import NDArray
 from vmforensics.assessment.budget import BANDS, LOWEST
 from vmforensics.data import FrameBlock, FrameCoding, FrameStream, Region, TableCoding
 from vmforensics.data.codec import LOSSLESS, MACROBLOCK
-from vmforensics.numerics.coded.cells import SIDE, transformed
 from vmforensics.numerics.coded.levels import Levels
 from vmforensics.numerics.coded.quantisation import codec_limited_information
 from vmforensics.numerics.coded.tables import TableReader
+from vmforensics.numerics.coded.transforms import SIDE, transformed
 from vmforensics.numerics.derivative import derivative
 from vmforensics.numerics.noise import QUANTISATION
 

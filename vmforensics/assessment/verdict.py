@@ -9,6 +9,7 @@ from math import log10
 
 from vmforensics.assessment.budget import LOUDNESS, SPEECH_LEVEL, Method
 from vmforensics.data import Clock, RowTime, TimingVerdict
+from vmforensics.shots import some_of
 
 _GOOD_SNR = 0.0  # dB in 80-1000 Hz: smoothing and denoising win some 10 dB for tonal sound, less for the rest
 _SHORT, _TOO_SHORT = 1.0, 0.1  # s; no syllable is shorter
@@ -106,7 +107,7 @@ def judge(
     limits = list(_limits(method, clock, row_time, duration=duration, clipped=clipped))
     if cuts:
         limits.append(
-            f"the picture changes altogether at frame {_some_of(cuts)}: the map mixes what was seen before and after; "
+            f"the picture changes altogether at frame {some_of(cuts)}: the map mixes what was seen before and after; "
             "cut the clip there, and assess each part"
         )
     if predicted and method.gain is None:
@@ -116,12 +117,8 @@ def judge(
         )
     if limits and word is Suitability.SUITABLE:
         word = Suitability.MARGINAL
-    notes = [f"the picture is another for a moment at frame {_some_of(intruders)}: that is left out"] * bool(intruders)
+    notes = [f"the picture is another for a moment at frame {some_of(intruders)}: that is left out"] * bool(intruders)
     return Judgement(word, (*reasons, *_common(method), *limits, *notes, *_unseen(duration, looked_at)), method)
-
-
-def _some_of(frames: Sequence[int]) -> str:
-    return ", ".join(map(str, frames[:5])) + (" ..." if len(frames) > 5 else "")
 
 
 def _common(method: Method) -> Sequence[str]:

@@ -36,7 +36,7 @@ from vmforensics.recovery.summary import describe_signal, notches, shutter_warni
 from vmforensics.recovery.watch import Watcher
 from vmforensics.repeats import find_repeats, without_repeats
 from vmforensics.report import render_report
-from vmforensics.shots import cuts_of, intruders_of, longest_shot
+from vmforensics.shots import cuts_of, intruders_of, longest_shot, some_of
 from vmforensics.stages import Stage
 from vmforensics.vibration import vibrations
 
@@ -76,11 +76,6 @@ def lines_of_lamps(frames: SensorFrames) -> tuple[float, ...]:
         return ()
     offsets = frames.row_offsets()[stream.bands] if frames.shutter.is_rolling else np.zeros(stream.light.shape[1])
     return lamp_lines(stream.light, frames.clock.times[stream.index, None] + offsets)
-
-
-def _some_of(numbers: list[int]) -> str:
-    """Frame numbers in words, the first ones if there are many."""
-    return ", ".join(str(k) for k in numbers[:10]) + (" ..." if len(numbers) > 10 else "")
 
 
 def _plain_halves(motion: Motion, signal: Signal) -> tuple[Signal, Signal] | None:
@@ -248,12 +243,12 @@ class Journey:
         kept[list(intruders)] = False
         if cuts:
             self._warn(
-                f"the picture changes altogether at frame {_some_of(record['cuts'])}: only the longest shot, frames "
+                f"the picture changes altogether at frame {some_of(record['cuts'])}: only the longest shot, frames "
                 f"{stream.index[first]} to {stream.index[end - 1]}, is measured; the others count as gaps"
             )
         if intruders:
             self._warn(
-                f"the picture is another for a moment at frame {_some_of(record['intruders'])}: what flashes up there "
+                f"the picture is another for a moment at frame {some_of(record['intruders'])}: what flashes up there "
                 "counts as a gap"
             )
         stream.keep(kept)

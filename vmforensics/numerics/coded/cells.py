@@ -21,8 +21,6 @@ from vmforensics.numerics.coded.intra import Candidate, any_way, intra_candidate
 from vmforensics.numerics.coded.rounding import PREDICTED, Rounding
 from vmforensics.numerics.coded.transforms import COSINE, SIDE, steps_of, transformed
 
-__all__ = ["LEAST_STEP", "OFF_LATTICE", "SIDE", "CellReader", "Cells", "transformed"]
-
 OFF_LATTICE = 0.14
 """DN²; largest mean square distance from the lattice: rounding to whole numbers leaves 1/12, a wrong prediction a
 twelfth of the step's square."""
