@@ -23,11 +23,12 @@ from scipy.stats import beta
 
 from vmforensics.case import USUAL_STAGES, ShutterKind
 from vmforensics.custody import WatchedStream
-from vmforensics.data import Evidence, Region, SensorFrames, Shutter, Verdict
+from vmforensics.data import Evidence, Motion, Region, SensorFrames, Shutter, Signal, Verdict
 from vmforensics.detection import FALSE_ALARM_RATE, detect
 from vmforensics.errors import VmforensicsError
+from vmforensics.kinds import find_made_up, without_made_up
 from vmforensics.plugins import Registry
-from vmforensics.recovery.controlling import control, heeded
+from vmforensics.recovery.controlling import combined_apart, control, heeded
 from vmforensics.recovery.inspect import InspectedStream
 from vmforensics.recovery.journey import dead_zone, key_interval, lines_of_lamps
 from vmforensics.testing import PHOTOGRAPHS, SCENES, Camera, Flicker, Occluder, simulate, write_clip
@@ -122,10 +123,16 @@ class Soundless:
             registry.create(kind, usual[kind][0]) for kind in ("motion_estimator", "signal_combiner")
         )
         motion = estimator.estimate(frames)  # type: ignore[attr-defined]
+        made_up = find_made_up(motion, frames.stream.index, frames.stream.types)  # type: ignore[attr-defined]
+        motion = without_made_up(motion, made_up)
         signal = combiner.combine(motion)  # type: ignore[attr-defined]
         interval, lines = key_interval(stream, motion.frame_rate), lines_of_lamps(frames)
         zone = dead_zone(frames.stream)
-        found = detect(motion, signal, key_interval=interval, dead_zone=zone, lamp_lines=lines)
+
+        def chosen(measured: Motion) -> tuple[Signal, Signal] | None:
+            return combined_apart(measured, combiner.combine) if combiner.selects else None  # type: ignore[attr-defined]
+
+        found = detect(motion, signal, chosen=chosen(motion), key_interval=interval, dead_zone=zone, lamp_lines=lines)
         controls = control(
             frames,
             motion,
@@ -136,6 +143,7 @@ class Soundless:
             key_interval=interval,
             dead_zone=zone,
             lamp_lines=lines,
+            choose=chosen,
         )
         return heeded(found, controls).verdict.value, found.p_value
 

@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vmforensics.data import DISPLACEMENT, Detection, Motion, Signal, Verdict
+from vmforensics.data.sway import Sway
 
 FALSE_ALARM_RATE = 0.01
 """Share of soundless clips on which the test may say `signal`."""
@@ -25,7 +26,7 @@ LOWEST = 20.0
 
 _SEGMENTS = (8, 32, 128, 512)  # clip length over segment length, coarse tones to short syllables
 _WANDERS = 0.5  # px that a camera's path extends over before it matters
-_TRACES = 2.5  # times the frame rate, up to which a followed hand leaves traces
+_TRACES, _HAND = 2.5, 100.0  # times the frame rate, and Hz, up to which a followed hand leaves traces
 _AXES = 4  # independent directions that the axis was chosen from, on the same data
 _DEGREE = 4  # of the curve that is taken out of a segment; it takes next to nothing from 2.5 cycles a segment on
 _LATEST = 5e-3  # s; by how much one half may lag behind the other
@@ -56,13 +57,15 @@ class _Finding:
 class _Pair:
     """Two measurements of the motion with independent noise [shape=(n,), float64, standard uncertainties].
 
-    `choices` is the number of ways to compare them, of which the data chose this one.
+    `choices` is the number of ways to compare them, of which the data chose this one; `common` the RMS of what they
+    have in common, in px.
     """
 
     first: NDArray[np.float64]
     second: NDArray[np.float64]
     seen: NDArray[np.bool_]
     choices: int
+    common: float
 
     @classmethod
     def of(cls, first: Signal, second: Signal) -> _Pair:
@@ -78,7 +81,9 @@ class _Pair:
         later = np.roll(other, lag) * np.sign(product[lags == lag][0])
         seen &= np.roll(seen, lag)
         seen[: max(lag, 0)] = seen[size + min(lag, 0) :] = False
-        return cls(np.where(seen, one, 0.0), np.where(seen, later, 0.0), seen, 2 * len(lags))
+        one, later = np.where(seen, one, 0.0), np.where(seen, later, 0.0)
+        units = [float(np.median(s.sigma[s.observed])) if s.observed.any() else 0.0 for s in (first, second)]
+        return cls(one, later, seen, 2 * len(lags), _common(units[0] * one, units[1] * later, first.rate))
 
     def without_lines(self, rate: float, lines: Sequence[float]) -> _Pair:
         """Both without what lies at, or close beside, some frequencies (Hz)."""
@@ -153,7 +158,8 @@ def detect(
             "the picture changes by less than a tenth of what its noise would: there is nothing in it but copies",
         )
     fresh = _fresh_share(halves[0], halves[1], signal.axis) if key_interval else 1.0
-    pairs = [_Pair(first, second, seen, _AXES)]
+    one, other = (np.where(seen, grid.samples, 0.0) for grid in grids)
+    pairs = [_Pair(first, second, seen, _AXES, _common(one, other, signal.rate))]
     if chosen is not None:
         pairs.append(_Pair.of(*chosen))
     pairs = [pair.without_lines(signal.rate, lamp_lines) for pair in pairs]
@@ -192,9 +198,7 @@ def detect(
             f"no {subject} beyond noise is common to the two halves of the region ({shown})" + _not_looked_at(lowest),
         )
     if key_interval and moving:
-        travel = _travel(motion, signal.axis, key_interval)
-        one, other = (np.where(seen, grid.samples, 0.0) for grid in grids)
-        found = float(np.sqrt(max(np.cov(one, other)[0, 1], 0.0)))
+        travel, found = _travel(motion, signal, key_interval, apart=chosen is not None), pair.common
         if _LAG * travel > found:
             return _undetermined(
                 f"the picture travels {travel:.2g} px from key frame to key frame, and an inter-coding codec lags "
@@ -261,11 +265,12 @@ def _slowest(motion: Motion) -> float:
     """Hz; slower motion doesn't count.
 
     Where rows were read along a camera's path, which is known once a frame, what of the hand is faster than that leaves
-    traces in the rows between.
+    traces in the rows between: around multiples of the frame rate, the farther up the closer a tremor comes to half of
+    it.
     """
     if motion.path is None or len(motion.row_offsets) == 1 or np.ptp(motion.path, axis=0).max(initial=0.0) < _WANDERS:
         return LOWEST
-    return max(LOWEST, _TRACES * motion.frame_rate)
+    return max(LOWEST, _HAND, _TRACES * motion.frame_rate)
 
 
 def _not_looked_at(lowest: float) -> str:
@@ -306,12 +311,28 @@ def _in_sigmas(grid: Signal, seen: NDArray[np.bool_]) -> NDArray[np.float64]:
     return np.asarray(np.where(seen, grid.samples, 0.0) / sigma)
 
 
-def _travel(motion: Motion, axis: tuple[float, float], interval: float) -> float:
-    """RMS distance (px) that the picture's slow motion covers along an axis in an interval (s), or the whole clip."""
+def _common(one: NDArray[np.float64], other: NDArray[np.float64], rate: float) -> float:
+    """RMS of what two measurements have in common above 20 Hz, from their cross-spectrum."""
+    cross = (np.fft.rfft(one) * np.fft.rfft(other).conj()).real
+    fast = cross[np.fft.rfftfreq(len(one), 1 / rate) >= LOWEST]
+    return float(np.sqrt(max(2 * fast.sum(), 0.0)) / len(one))
+
+
+def _travel(motion: Motion, signal: Signal, interval: float, *, apart: bool) -> float:
+    """RMS distance (px) that the picture's slow motion covers in an interval (s), or the whole clip.
+
+    A signal that was made of a part of the picture, `apart`, travels with it: the longer way counts.
+    """
     times = motion.frame_times
-    step = int(np.clip(round(interval * motion.frame_rate), 1, max(len(times) - 1, 1)))
-    path = motion.sway().along(axis, times)
-    return float(np.sqrt(np.mean((path[step:] - path[:-step]) ** 2))) if len(times) > 1 else 0.0
+    if len(times) < 2:
+        return 0.0
+    step = int(np.clip(round(interval * motion.frame_rate), 1, len(times) - 1))
+    paths = [motion.sway().along(signal.axis, times)]
+    if apart:
+        known = np.where(signal.observed, 1 / np.square(signal.sigma), 0.0)
+        along = np.stack([signal.samples, np.zeros_like(signal.samples)], axis=1)
+        paths.append(Sway.through(along, known, signal.times, frame_rate=signal.rate).at(times)[:, 0])
+    return max(float(np.sqrt(np.mean((path[step:] - path[:-step]) ** 2))) for path in paths)
 
 
 def _undetermined(reason: str, false_alarm_rate: float) -> Detection:

@@ -9,6 +9,7 @@ from vmforensics.data import FrameCoding, Motion, SensorFrames
 from vmforensics.errors import RegionError, Unsuitable
 from vmforensics.numerics.coded.readings import coarse, coding_of, each_alone
 from vmforensics.stages import MotionEstimator
+from vmforensics_global_shutter.alike import share_as_one
 from vmforensics_global_shutter.codec_cells import CodecCells
 from vmforensics_global_shutter.gradient import LEAST, Gradient
 from vmforensics_global_shutter.local_phase import LocalPhase
@@ -19,6 +20,10 @@ _FAR = 0.05
 1.1 px exact phase tells as much as least squares or more (up to 40 dB, where the motion folds back)."""
 
 _MOST_ALONE = 3e8  # px of frames coded by themselves, some minutes of work
+_AS_ONE = 0.5
+"""Share of what parts show of a signal that one motion must account for; codec-cells, which takes them as one, gains
+3 dB on the median."""
+
 _LEAST_CODED = 2**14  # px; of fewer a codec's decisions tell too little of frames that it predicts from both sides
 
 
@@ -28,8 +33,8 @@ class Adaptive(MotionEstimator):
     `gradient` is faster by far than `local-phase`, and reaches the noise bound on the thousandths of a pixel that sound
     amounts to. It follows a whole picture that moves farther, but not a part that does so by itself, as a tuning fork
     before a wall: such a part's motion, visible from frame to frame, is read by exact phase, and so is a region too
-    small for `gradient`. Of a resting picture in H.264 or Motion JPEG `codec-cells` tells more than the pixels do. The
-    motion says which it was, and why (`Motion.method`).
+    small for `gradient`. Of a resting picture in H.264 or Motion JPEG that moves as one `codec-cells` tells more than
+    the pixels do. The motion says which it was, and why (`Motion.method`).
     """
 
     name: ClassVar[str] = "adaptive"
@@ -72,10 +77,14 @@ def _of_one(frames: SensorFrames) -> Motion:
             return _by(Gradient, frames, f"{still}, and the codec took little of it")
         if pixels * frames.frame_count > _MOST_ALONE:
             return _by(Gradient, frames, f"{still}; codec-cells may tell more of so many frames, but would take long")
+    plain = Gradient().estimate(frames)
+    if (share := share_as_one(plain)) < _AS_ONE:
+        unlike = f"parts of it move unlike one another ({share:.0%} is one motion), which codec-cells can't tell"
+        return replace(plain, method=f"{Gradient.name}: {still}, but {unlike}")
     try:
         return _by(CodecCells, frames, f"{still}, and the codec tells how it coded")
     except (Unsuitable, RegionError) as reason:  # too low a region, too
-        return _by(Gradient, frames, f"{still}, and codec-cells doesn't suit: {reason}")
+        return replace(plain, method=f"{Gradient.name}: {still}, and codec-cells doesn't suit: {reason}")
 
 
 def _by(estimator: type[MotionEstimator], frames: SensorFrames, why: str) -> Motion:

@@ -41,7 +41,7 @@ def found_delays(whitened: Whitened, reach: float) -> tuple[Shares, NDArray[np.f
     shares = found_shares(whitened)
     lags = np.zeros(len(whitened.groups))
     tries = math.floor(reach * _FINE + 1e-9)
-    if tries == 0 or not shares.clear:
+    if tries == 0:
         return shares, lags
     carried = [float(shares.loads[g] @ shares.loads[g]) for g in whitened.groups]
     first = whitened.groups[int(np.argmax(carried))]

@@ -45,6 +45,6 @@ def misfits(whitened: Whitened, loads: NDArray[np.float64]) -> NDArray[np.float6
             others = (total - readings[:, number] / result[number]) / rest_known
             # |z - l s|² = |z|² - 2 s l·z + |l|² s²
             rest = power[number] * width[number] - 2 * np.mean(others * readings[:, number])
-            rest += size[number] * np.mean(others**2)
+            rest += size[number] * (np.mean(others**2) - 1 / rest_known)  # less the others' own noise
             result[number] = max(1.0, rest / width[number])
     return result

@@ -2,21 +2,27 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 from typing import ClassVar
 
 import numpy as np
+from numpy.typing import NDArray
 from pydantic import Field
 from threadpoolctl import threadpool_limits
 
 from vmforensics.data import Motion, Signal
 from vmforensics.stages import SignalCombiner, StageParams
 from vmforensics.units import Seconds
+from vmforensics_global_shutter.alike import likeness
 from vmforensics_global_shutter.delays import advanced, found_delays, shifted
 from vmforensics_global_shutter.frame_grid import as_signal, on_frame_grid
 from vmforensics_global_shutter.misfit import misfits
 from vmforensics_global_shutter.mixing import mixed
+from vmforensics_global_shutter.shares import share_a_signal
 from vmforensics_global_shutter.whitened import Whitened
+
+_MOST_LOST = 0.25  # share of the frames that lie beside gaps when parts are brought together
 
 
 class SharedSignalParams(StageParams):
@@ -35,8 +41,8 @@ class SharedSignal(SignalCombiner):
 
     Not everything in view vibrates, and what does may do so with other signs, directions and delays. Parts (tiles,
     or whatever channels share no noise with one another) are sorted out by how their fast motion correlates; what a
-    part holds besides the signal counts as its noise. The level is that of the parts that vibrate most. Where no
-    shared signal stands out of noise, all channels count as they do in the maximum-likelihood sum.
+    part holds besides the signal counts as its noise. The level is that of the parts that vibrate most. Where parts
+    share no more than they would by chance, or all may move as one, it is the maximum-likelihood sum of all.
     """
 
     name: ClassVar[str] = "shared-signal"
@@ -61,21 +67,32 @@ class SharedSignal(SignalCombiner):
 
     def _combined(self, grid: Motion) -> Signal:
         whitened = Whitened.of(grid)
-        if len(whitened.groups) < 2:
+        reach = self.params.max_lag * grid.frame_rate
+        if len(whitened.groups) < 2 or not share_a_signal(whitened, reach):
             return _of_all(grid, self.name)
-        shares, lags = found_delays(whitened, self.params.max_lag * grid.frame_rate)
-        if not shares.clear:
+        shares, lags = found_delays(whitened, reach)
+        if not shares.loads.any() or _lost(grid, lags) > _MOST_LOST:
             return _of_all(grid, self.name)
-        gains = whitened.gains(shares.loads)
-        misfit, late, errors = np.ones(len(gains)), np.zeros(len(gains)), np.zeros(len(gains))
-        for group, lag, excess in zip(
-            whitened.groups, lags, misfits(advanced(whitened, lags), shares.loads), strict=True
-        ):
+        whitened = advanced(whitened, lags)
+        excess = misfits(whitened, shares.loads)
+        late, misfit, errors = np.zeros(len(grid.channels)), np.ones(len(grid.channels)), np.zeros(len(grid.channels))
+        for group, lag, own_excess in zip(whitened.groups, lags, excess, strict=True):
             own = whitened.turn[:, group].any(axis=1)
-            late[own], misfit[own], errors[own] = lag, excess, shares.errors[group[0]]
+            late[own], misfit[own], errors[own] = lag, own_excess, shares.errors[group[0]]
         precision = (grid.precision / np.sqrt(np.outer(misfit, misfit))).astype(np.float32)
-        mixture, axis = mixed(shifted(replace(grid, precision=precision), late), gains, errors)
+        aligned = shifted(replace(grid, precision=precision), late)
+        alike = likeness(whitened, grid, shares.loads, excess)
+        if alike is not None and alike.axis is not None:
+            return as_signal(aligned if late.any() else grid, alike.axis, self.name)
+        mixture, axis = mixed(aligned, whitened.gains(shares.loads), errors)
         return as_signal(mixture, axis, self.name)
+
+
+def _lost(grid: Motion, lags: NDArray[np.float64]) -> float:
+    """Share of the observed frames that have no partner when groups are shifted by their lags."""
+    seen = grid.observed[:, 0]
+    both = np.all([np.roll(seen, -step) for lag in lags for step in (math.floor(lag), math.ceil(lag))], axis=0)
+    return 1 - float(np.count_nonzero(both & seen)) / np.count_nonzero(seen)
 
 
 def _of_all(grid: Motion, name: str) -> Signal:

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
+from vmforensics_global_shutter.chance import beyond_chance, beyond_chance_within, follow_one_another
 from vmforensics_global_shutter.misfit import misfits
 from vmforensics_global_shutter.whitened import Whitened
 
 _ROUNDS = 8  # of filling in the blocks that are left out
 _LEAST = 3.0  # times the power that noise gives a group's loads; one with less carries nothing
-_MARGIN = 1.2  # times the largest eigenvalue that noise alone has
+_WHOLE = 0.9  # share of the frames that must have been observed for spectra to tell anything
 _SURE = 3.0  # standard errors by which the power at a frequency must stand out of the noise
 
 
@@ -26,49 +28,69 @@ class Shares:
         z = loads · signal + noise of variance 1; up to one common factor.
     band : ndarray [shape=(frequencies,), float64]
         Weight of each frequency, from 0 to the Nyquist frequency, in what is shared.
-    clear : bool
-        Whether the signal stands out of what noise alone would feign.
     errors : ndarray [shape=(components,), float64]
         Relative standard error of the loads of each component's group; infinite where it carries nothing.
     """
 
     loads: NDArray[np.float64]
     band: NDArray[np.float64]
-    clear: bool
     errors: NDArray[np.float64]
 
 
+def share_a_signal(whitened: Whitened, reach: float) -> bool:
+    """Whether groups share more than independent ones would by chance, at once or up to so many frames later."""
+    spectra, bands, noise = _comparable(whitened, _all_that_they_hold(whitened))
+    if beyond_chance(whitened.components * np.sqrt(noise).astype(np.float32), whitened.group):
+        return True
+    if whitened.seen < _WHOLE:  # gaps spread every frequency over others
+        return False
+    narrow = any(beyond_chance_within(spectra, band, whitened.group) for band in bands[1:])
+    return narrow or follow_one_another(spectra, whitened.group, math.floor(reach), whitened.unevenness)
+
+
 def found_shares(whitened: Whitened) -> Shares:
-    """Find the strongest signal that several groups share.
+    """Find the strongest signal that several groups share, if they do (`share_a_signal`).
 
     The loads are the leading eigenvector of the components' covariance, whose blocks within a group are left out and
     filled in from the rest, so that neither a group's noise nor what moves in it alone has a part (Zhang, Cai & Wu
     2022, doi:10.1214/21-AOS2074). The covariance is taken over all frequencies, and again over those where the power
-    stands out of the noise, for a quiet tone drowns in the whole band; the clearer result is taken. Each group's loads
-    are shrunk towards 0 by some times the share of noise that they hold (James & Stein 1961).
+    stands out of the noise, for a quiet tone drowns in the whole band; the result is taken whose eigenvalue exceeds
+    that of noise more (Marchenko & Pastur 1967, doi:10.1070/SM1967v001n04ABEH001994). Each group's loads are shrunk
+    towards 0 by some times the share of noise that they hold (James & Stein 1961).
 
     What moves loudly by itself would correlate with anything by chance: groups are first taken in units of all that
     they hold, then of what they hold besides the signal (`misfits`).
-
-    An eigenvalue that noise alone would have (Marchenko & Pastur 1967, doi:10.1070/SM1967v001n04ABEH001994) tells
-    nothing: the shares are then not `clear`.
     """
+    first = _found(whitened, _all_that_they_hold(whitened))
+    return _found(whitened, misfits(whitened, first.loads))
+
+
+def _all_that_they_hold(whitened: Whitened) -> NDArray[np.float64]:
+    """Variance of each group [shape=(groups,), float64]; at least that of its noise."""
     power = np.mean(whitened.components.astype(np.float64) ** 2, axis=0)
-    first = _found(whitened, np.array([max(1.0, float(power[g].mean())) for g in whitened.groups]))
-    return _found(whitened, misfits(whitened, first.loads)) if first.clear else first
+    return np.array([max(1.0, float(power[g].mean())) for g in whitened.groups])
+
+
+def _comparable(
+    whitened: Whitened, variances: NDArray[np.float64]
+) -> tuple[NDArray[np.complex64], list[NDArray[np.float64]], NDArray[np.float64]]:
+    """Spectra in units of some variance of each group [shape=(groups,)], bands to look at, and each one's noise."""
+    scale = np.sqrt(variances)[whitened.group].astype(np.float32)
+    spectra = np.fft.rfft(whitened.components / scale, axis=0).astype(np.complex64)
+    noise = 1 / scale.astype(np.float64) ** 2
+    power = np.mean(np.abs(spectra) ** 2, axis=1) / len(whitened.components) / noise.mean()
+    bands = [np.ones(len(power)), _standing_out(power, spectra.shape[1])]
+    for band in bands:
+        band[[0, -1]] = 0  # constants and alternating signs have no phase: any two agree
+    return spectra, [band for band in bands if band.any()], noise
 
 
 def _found(whitened: Whitened, variances: NDArray[np.float64]) -> Shares:
     """Shares in a motion whose groups are taken in units of some variance [shape=(groups,), float64]."""
-    scale = np.sqrt(variances)[whitened.group].astype(np.float32)
-    spectra = np.fft.rfft(whitened.components / scale, axis=0).astype(np.complex64)
-    frames = len(whitened.components)
-    noise = 1 / scale.astype(np.float64) ** 2
-    power = np.mean(np.abs(spectra) ** 2, axis=1) / frames / noise.mean()
-    bands = [np.ones(len(power)), _standing_out(power, spectra.shape[1])]
-    found = [(_loads(spectra, band, noise, whitened), band) for band in bands if band.any()]
-    (loads, errors, ratio), band = max(found, key=lambda f: f[0][2])
-    return Shares(loads * scale, band, ratio > _MARGIN and bool(loads.any()), errors)
+    spectra, bands, noise = _comparable(whitened, variances)
+    found = [(_loads(spectra, band, noise, whitened), band) for band in bands]
+    (loads, errors, _), band = max(found, key=lambda f: f[0][2])
+    return Shares(loads * np.sqrt(variances)[whitened.group], band, errors)
 
 
 def _standing_out(power: NDArray[np.float64], components: int) -> NDArray[np.float64]:

@@ -22,19 +22,26 @@ class Whitened:
     Parameters
     ----------
     components : ndarray [shape=(frames, components), float32, 1]
-        Motion above 20 Hz; what wasn't observed is interpolated.
+        Motion above 20 Hz; 0 where nothing was observed.
     group : ndarray [shape=(components,), int64]
         Which group of channels a component belongs to. Channels that share noise or a place are in one.
     turn : ndarray [shape=(channels, components), float64, 1/px]
         components = displacement @ turn.
     covariance : ndarray [shape=(channels, channels), float64, px²]
         Of the channels' noise.
+    seen : float
+        Share of the frames that were observed.
+    unevenness : float
+        Mean fourth power of how they fade in and out, and are 0 in gaps, over the squared mean second: the variance of
+        a sum of products is so many times that of samples which are all alike.
     """
 
     components: NDArray[np.float32]
     group: NDArray[np.int64]
     turn: NDArray[np.float64]
     covariance: NDArray[np.float64]
+    seen: float = 1.0
+    unevenness: float = 1.0
 
     @classmethod
     def of(cls, grid: Motion) -> Whitened:
@@ -51,9 +58,10 @@ class Whitened:
             turns.append(turn)
             group += [label] * turn.shape[1]
         turn = np.concatenate(turns, axis=1) if turns else np.zeros((len(labels), 0))
-        fast, share = _fast(grid)
+        fast, share, unevenness = _fast(grid)
         covariance = np.asarray(np.linalg.pinv(precision, rcond=_NOTHING, hermitian=True), dtype=np.float64)
-        return cls((fast @ (turn / np.sqrt(share))).astype(np.float32), np.array(group, np.int64), turn, covariance)
+        components = (fast @ (turn / np.sqrt(share))).astype(np.float32)
+        return cls(components, np.array(group, np.int64), turn, covariance, float(grid.observed.mean()), unevenness)
 
     @property
     def groups(self) -> list[NDArray[np.int64]]:
@@ -94,9 +102,14 @@ def _groups(precision: NDArray[np.float64], channels: tuple[Channel, ...]) -> ND
     return result
 
 
-def _fast(grid: Motion) -> tuple[NDArray[np.float64], float]:
-    """Motion above 20 Hz [shape=(frames, channels), float64, px], and the share of white noise that it keeps."""
+def _fast(grid: Motion) -> tuple[NDArray[np.float64], float, float]:
+    """Motion above 20 Hz [shape=(frames, channels), float64, px], the share of white noise that it keeps, unevenness.
+
+    It is 0 in gaps, and fades in and out: at its ends a filter rings in all channels alike, which would look as if they
+    shared something.
+    """
     from scipy.signal import butter, sosfiltfilt
+    from scipy.signal.windows import tukey
 
     seen = grid.observed[:, 0]
     values = grid.displacement[:, 0].astype(np.float64)
@@ -107,8 +120,10 @@ def _fast(grid: Motion) -> tuple[NDArray[np.float64], float]:
     top = grid.frame_rate / 2
     period = int(np.ceil(3 * grid.frame_rate / _LOWEST))
     if top <= 2 * _LOWEST or len(values) < 8:
-        return values, 1.0
+        return values, 1.0, 1.0
     filtered = sosfiltfilt(
         butter(_ORDER, _LOWEST / top, "highpass", output="sos"), values, axis=0, padlen=min(period, len(values) - 2)
     )
-    return np.asarray(filtered), 1 - _LOWEST / top
+    faded = tukey(len(values), min(1.0, 2 * grid.frame_rate / _LOWEST / len(values))) ** 2 * seen
+    share = (1 - _LOWEST / top) * float(np.mean(faded))
+    return filtered * np.sqrt(faded)[:, None], share, float(np.mean(faded**2) / np.mean(faded) ** 2)

@@ -36,7 +36,7 @@ def test_what_is_there_stays():
     assert run.motion_estimator == StageSpec(name="x", params={"k": 1})
     assert stages(run)["denoiser"] == []
     assert stages(run)["exporter"] == ["wav"]
-    assert stages(run)["signal_combiner"] == ["aligned-sum"]
+    assert stages(run)["signal_combiner"] == ["shared-signal"]
 
 
 def test_with_stage():

@@ -33,15 +33,15 @@ USUAL = ("high-pass", "spectral-subtraction")
 @pytest.mark.parametrize(
     ("compare", "wanted"),
     [
-        ("{motion_estimator: gradient}", [("gradient", "aligned-sum", USUAL)]),
-        ("{motion_estimator: [a, b]}", [("a", "aligned-sum", USUAL), ("b", "aligned-sum", USUAL)]),
+        ("{motion_estimator: gradient}", [("gradient", "shared-signal", USUAL)]),
+        ("{motion_estimator: [a, b]}", [("a", "shared-signal", USUAL), ("b", "shared-signal", USUAL)]),
         (
             "{signal_combiner: [c, d], denoiser: [[], w]}",
             [("adaptive", c, d) for c in ("c", "d") for d in ((), ("w",))],
         ),
         (
             "{denoiser: [w, [high-pass, {name: w, params: {window: 20ms}}]]}",
-            [("adaptive", "aligned-sum", d) for d in (("w",), ("high-pass", "w"))],
+            [("adaptive", "shared-signal", d) for d in (("w",), ("high-pass", "w"))],
         ),
     ],
 )
@@ -52,12 +52,12 @@ def test_each_alternative_meets_each(compare: str, wanted: list[Any]) -> None:
 def test_runs_are_named_by_number_and_method_and_work_on_the_exhibit_named() -> None:
     runs = expanded(case("{evidence: B, denoiser: [[], [high-pass, spectral-subtraction, wiener-known-noise]]}")).runs
     assert [run.name for run in runs] == [
-        "01-adaptive-aligned-sum",
-        "02-adaptive-aligned-sum-high-pass-spectral-subtraction-wiener-kn",
+        "01-adaptive-shared-signal",
+        "02-adaptive-shared-signal-high-pass-spectral-subtraction-wiener",
     ]
     assert {run.evidence for run in runs} == {"B"}
     names = [run.name for run in expanded(case(f"{{motion_estimator: [{', '.join('a' * 101)}]}}")).runs]
-    assert (names[0], names[-1][:4]) == ("001-a-aligned-sum-high-pass-spectral-subtraction", "101-")
+    assert (names[0], names[-1][:4]) == ("001-a-shared-signal-high-pass-spectral-subtraction", "101-")
 
 
 def test_what_was_expanded_is_a_case_that_can_be_written_and_read() -> None:

@@ -46,7 +46,7 @@ def test_result_says_what_was_found_and_how(result, clip):
     assert [(stage["kind"], stage["name"]) for stage in result["method"]] == [
         ("frame_source", "video"),
         ("motion_estimator", "adaptive"),
-        ("signal_combiner", "aligned-sum"),
+        ("signal_combiner", "shared-signal"),
         ("denoiser", "high-pass"),
         ("denoiser", "spectral-subtraction"),
         ("exporter", "wav"),

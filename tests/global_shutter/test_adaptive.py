@@ -92,6 +92,16 @@ def test_where_the_codec_tells_its_cells_are_read() -> None:
     assert motion.method == "codec-cells: no part of the picture moves far by itself, and the codec tells how it coded"
 
 
+def test_where_a_part_alone_vibrates_the_codec_s_cells_are_not_read() -> None:
+    """They take the picture as one, and would tell a tenth of the motion."""
+    box = Region(80, 48, 64, 48)
+    simulation = clip(size=(240, 144), rms_px=0.05, noise=(2.0, 0.0), moving=box)
+    frames = StoredFrames(simulation.frames, rate=1000.0, table=np.full((8, 8), 12.0, np.float32)).sensor_frames()
+    motion = Adaptive().estimate(frames)
+    assert "but parts of it move unlike one another" in motion.method
+    assert same(motion, Gradient().estimate(frames))
+
+
 def test_a_picture_without_texture_shows_no_part_that_moves() -> None:
     still = np.random.default_rng(1).normal(100, 2, (40, 96, 96)).astype(np.uint8)
     assert apart(StoredFrames(still, rate=1000.0).sensor_frames()) == 0.0

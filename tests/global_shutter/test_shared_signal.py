@@ -20,6 +20,8 @@ from vmforensics_global_shutter.inverse_variance import InverseVariance
 from vmforensics_global_shutter.local_phase_linear import LocalPhaseLinear
 from vmforensics_global_shutter.principal_component import PrincipalComponent
 from vmforensics_global_shutter.shared_signal import SharedSignal, SharedSignalParams
+from vmforensics_global_shutter.shares import share_a_signal
+from vmforensics_global_shutter.whitened import Whitened
 
 RATE = 2200.0
 FRAMES = 600
@@ -207,3 +209,44 @@ def test_a_rolling_shutter_and_an_empty_motion_are_refused(combiner: SignalCombi
         combiner.combine(replace(motion, observed=np.zeros_like(motion.observed)))
     with pytest.raises(StageError, match=f"{combiner.name}: no channel carries information"):
         combiner.combine(replace(motion, precision=np.zeros_like(motion.precision)))
+
+
+def test_the_level_of_uniform_motion_is_true_where_each_tile_hardly_shows_it() -> None:
+    gains = []
+    for seed in range(8):
+        motion = tiled([1.0] * 24, sigma=0.02, rms=0.006, seed=seed)
+        gains.append(abs(decibels(SharedSignal().combine(motion), 0.006 * sweep(motion.frame_times))[1]))
+    assert np.mean(gains) == pytest.approx(1, abs=0.03)
+    assert np.std(gains) < 0.05
+
+
+def test_parts_are_told_apart_seldom_where_nothing_is_shared() -> None:
+    """Noise isn't sorted: what comes out is the sum of all but in one clip of twenty."""
+    apart = 0
+    for seed in range(20):
+        motion = tiled([0.0] * 12, seed=seed)
+        apart += not share_a_signal(Whitened.of(motion), 11.0)
+    assert apart >= 16
+
+
+@pytest.mark.parametrize("every", [12, 3])
+def test_gaps_alike_in_all_tiles_are_nothing_that_they_share(every: int) -> None:
+    """A codec that repeats its key frames leaves few frames of their own."""
+    alone = 0
+    for seed in range(6):
+        motion = tiled([0.0] * 12, seed=seed)
+        observed = (np.arange(FRAMES) % every == 0)[:, None]
+        gaps = replace(motion, observed=observed, displacement=np.where(observed[..., None], motion.displacement, 0))
+        alone += not share_a_signal(Whitened.of(gaps), 11.0)
+        found = SharedSignal().combine(gaps)
+        assert np.array_equal(found.observed, observed[:, 0])
+    assert alone >= 4
+
+
+def test_delays_that_no_two_frames_could_undo_stay() -> None:
+    delays = [0, 0.9e-3, 2.2e-3, 0, 0.9e-3, 2.2e-3]
+    motion = tiled([1.0] * 6, delays, sigma=0.001)
+    observed = (np.arange(FRAMES) % 3 == 0)[:, None]
+    gaps = replace(motion, observed=observed, displacement=np.where(observed[..., None], motion.displacement, 0))
+    found = SharedSignal().combine(gaps)
+    assert found.observed.sum() == observed.sum()

@@ -25,7 +25,7 @@ USUAL_STAGES: Mapping[ShutterKind, Mapping[str, tuple[str, ...]]] = MappingProxy
         ShutterKind.GLOBAL: {
             **_BOTH,
             "motion_estimator": ("adaptive",),
-            "signal_combiner": ("aligned-sum",),
+            "signal_combiner": ("shared-signal",),
             "denoiser": ("high-pass", "spectral-subtraction"),
         },
         ShutterKind.ROLLING: {

@@ -28,7 +28,7 @@ def expanded(case: Case) -> Case:
     >>> text = "{version: 1, case: {id: A}, evidence: [{path: a.mkv}], camera: {shutter: global}, "
     >>> text += "compare: {motion_estimator: [gradient, local-phase], denoiser: [[], high-pass]}}"
     >>> [run.name for run in expanded(parse_case(text).case).runs][:2]
-    ['01-gradient-aligned-sum', '02-gradient-aligned-sum-high-pass']
+    ['01-gradient-shared-signal', '02-gradient-shared-signal-high-pass']
     """
     if case.compare is None:
         raise CaseError(

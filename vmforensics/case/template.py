@@ -72,7 +72,7 @@ camera:
 #                      global shutter                      rolling shutter
 #   frame_source       auto                                auto            (the first that accepts the evidence)
 #   motion_estimator   adaptive                            row-motion
-#   signal_combiner    aligned-sum                         autoregressive
+#   signal_combiner    shared-signal                       autoregressive
 #   denoiser           high-pass, spectral-subtraction     high-pass       (in this order; [] for none)
 #   exporter           wav, spectrogram, arrays            wav, spectrogram, arrays
 #

@@ -182,7 +182,10 @@ def control(
         What a combiner that selects channels makes of either half alone, as `detect` takes it.
     """
     steady = replace(motion.steadied()[0], doubt="", path=None)
-    chance = _by_chance(steady, lambda mixed: detect(mixed, signal, key_interval=key_interval, lamp_lines=lamp_lines))
+    chance = _by_chance(
+        steady,
+        lambda mixed: detect(mixed, signal, chosen=choose(mixed), key_interval=key_interval, lamp_lines=lamp_lines),
+    )
     untold: list[str] = []
     still, kind, place, rms = chance, "shuffled frames", None, _rms_of(shuffled(steady), signal)
     region = _still_region(frames)
@@ -190,7 +193,9 @@ def control(
         try:
             elsewhere = estimate(replace(frames, region=region, mask=None))
             its_signal = combine(elsewhere)
-            still = detect(elsewhere, its_signal, key_interval=key_interval, lamp_lines=lamp_lines)
+            still = detect(
+                elsewhere, its_signal, chosen=choose(elsewhere), key_interval=key_interval, lamp_lines=lamp_lines
+            )
             kind, place, rms = "still region", region, float(np.sqrt(np.mean(its_signal.samples**2)))
         except VmforensicsError as error:
             untold.append(f"the still region {region.x},{region.y},{region.width},{region.height}: {error.message}")
@@ -221,6 +226,15 @@ def control(
         )
     course = course_of(motion, signal, found.band)
     return Controls(still, kind, place, rms, chance, unlit, tone, gain, power, course, tuple(untold))
+
+
+def combined_apart(motion: Motion, combine: Combine) -> tuple[Signal, Signal] | None:
+    """What a combiner that selects channels makes of either half alone; None where there are no halves to compare."""
+    halves = [motion.steadied()[0].half(k) for k in (0, 1)] if not motion.doubt else []
+    if not halves or not all(half.channels for half in halves):
+        return None
+    first, second = (combine(half) for half in halves)
+    return first, second
 
 
 def _by_chance(steady: Motion, test: Callable[[Motion], Detection]) -> Detection:

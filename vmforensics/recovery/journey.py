@@ -24,10 +24,11 @@ from vmforensics.data import Clock, Detection, FrameStream, Motion, Recovery, Re
 from vmforensics.detection import detect
 from vmforensics.display import describe_turn, region_hint
 from vmforensics.errors import OutputError, RegionError, TimingError, Unsuitable
+from vmforensics.kinds import find_made_up, without_made_up
 from vmforensics.light import Light, judge_exposure, judge_lamp, lamp_lines
 from vmforensics.readout import Readout, ReadoutVerdict, judge_readout
 from vmforensics.recovery import guard
-from vmforensics.recovery.controlling import Controls, control, heeded
+from vmforensics.recovery.controlling import Controls, combined_apart, control, heeded
 from vmforensics.recovery.inspect import InspectedStream
 from vmforensics.recovery.opening import clock_on_record, open_watched
 from vmforensics.recovery.picture import PICTURE_NAME, describe_picture, draw_picture
@@ -287,6 +288,15 @@ class Journey:
             if repeats.still:
                 self._warn(f"all {len(stream.index)} frames are the same to the bit: one picture, which can't move")
             motion = without_repeats(motion, repeats)
+            made_up = find_made_up(motion, stream.index, stream.types)
+            record["made_up_frames"] = {"frames": made_up.frames.tolist(), "rms_px": made_up.rms}
+            if len(made_up.frames):
+                self._warn(
+                    f"{len(made_up.frames)} frames that the codec predicted from both sides share a motion of "
+                    f"{made_up.rms:.2g} px RMS, the others {made_up.others:.2g} px: the codec made it, and they count "
+                    "as gaps"
+                )
+            motion = without_made_up(motion, made_up)
             record["output_sha256"] = array_digest(motion.displacement, motion.precision, motion.observed)
             if frames.shutter.is_rolling:
                 self._look_at_lamp(frames)
@@ -353,15 +363,10 @@ class Journey:
     def _chosen(self, motion: Motion) -> tuple[Signal, Signal] | None:
         """What a combiner that selects channels makes of either half alone; None of one that takes all."""
         combiner = self._plan.combiner
-        halves = [motion.steadied()[0].half(k) for k in (0, 1)] if combiner.selects and not motion.doubt else []
-        if not halves or not all(half.channels for half in halves):
+        if not combiner.selects:
             return None
         implementation = self._plan.implementation(combiner)
-        first, second = (
-            guard.call(implementation, lambda h=half: combiner.combine(h), Signal)  # type: ignore[misc]
-            for half in halves
-        )
-        return first, second
+        return combined_apart(motion, lambda half: guard.call(implementation, lambda: combiner.combine(half), Signal))
 
     def denoise(self, signal: Signal) -> Signal:
         """Apply the denoisers in order."""
