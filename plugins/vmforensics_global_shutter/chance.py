@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 _BLOCKS = 64  # of frames, or of frequencies
 _LEAST_FRAMES = 16  # of a block, within which noise may be alike
 _LEAST_WIDTH = 8  # frequencies of a block: those beside one another aren't independent in a clip that fades in and out
-_TRIALS = 40  # independent groups exceed the largest of so many in one clip of forty
+_TRIALS = 100  # independent groups exceed the largest of so many in one clip of a hundred
 _STRONGEST = 4  # components that others are compared with
 _FALSE = 1e-2  # probability that any of them seems to lag by chance
 _SEED = 20140727

@@ -100,7 +100,7 @@ def test_a_box_that_vibrates_alone_is_found(
     as_one, _ = decibels(AlignedSum().combine(whole), truth)
     assert found > best - 2
     assert as_one < best - 4
-    assert 0.7 < abs(gain) < 1.06  # no tile may lie wholly within the box
+    assert 0.7 < abs(gain) < 1.08  # no tile may lie wholly within the box
 
 
 def test_tiles_go_with_a_drifting_scene() -> None:
@@ -226,7 +226,7 @@ def test_parts_are_told_apart_seldom_where_nothing_is_shared() -> None:
     for seed in range(20):
         motion = tiled([0.0] * 12, seed=seed)
         apart += not share_a_signal(Whitened.of(motion), 11.0)
-    assert apart >= 16
+    assert apart >= 18
 
 
 @pytest.mark.parametrize("every", [12, 3])

@@ -49,7 +49,7 @@ def recovered(
     assert (clock.verdict, clock.rate, clock.missing) == (TimingVerdict.EXACT, capture_fps, 0)
     sensor = SensorFrames(stream, clock, region=region)
     motion = registry.create("motion_estimator", estimator).estimate(sensor)  # type: ignore[attr-defined]
-    signal = registry.create("signal_combiner", "aligned-sum").combine(motion)  # type: ignore[attr-defined]
+    signal = registry.create("signal_combiner", "shared-signal").combine(motion)  # type: ignore[attr-defined]
     return signal, detect(motion, signal).verdict
 
 
