@@ -17,6 +17,7 @@ import vmforensics
 from vmforensics.assessment import Knowledge, assess_clip
 from vmforensics.assessment.budget import exposure_loss
 from vmforensics.assessment.kept import Kept
+from vmforensics.assessment.listening import Heard
 from vmforensics.assessment.measuring import Effort
 from vmforensics.assessment.texture import Texture
 from vmforensics.case import read_case
@@ -281,3 +282,52 @@ def test_a_cut_is_told(tmp_path):
             imageio.v3.imwrite(folder / f"{60 * k + n:03}.png", picture)
     result = assess_clip(folder, tmp_path / "out", known=Knowledge(shutter="global", capture_fps=500)).result
     assert any("changes altogether at frame 60" in reason for reason in result["reasons"])
+
+
+@pytest.mark.parametrize("shutter", [Shutter(), ROLLING], ids=["global", "rolling"])
+def test_scan_hears_which_candidates_vibrate(tmp_path, shutter):
+    rolling = shutter.is_rolling
+    camera = Camera(192, 192, 60 if rolling else 1000, 80 if rolling else 500, noise=(1.0, 0.0), shutter=shutter)
+    box = Region(96, 0, 96, 192)
+    simulated = simulate(camera, scene="natural", sound="tone:213", rms_px=0.03, moving=box, seed=4)
+    clip = write_clip(simulated, tmp_path / "clip.mkv")
+    found = assess_clip(clip, tmp_path / "scan", known=known(camera), listening=True).result["candidates"]
+    assert {each["region"][0] + each["region"][2] > 96 for each in found} == {True, False}
+    for each in found:
+        left, _, width, _ = each["region"]
+        heard = each["shared_motion"]
+        if left >= 96:
+            assert heard["verdict"] == "signal"
+            assert heard["p_value"] < 1e-4
+            assert heard["band_hz"][0] < 213 < heard["band_hz"][1]
+        elif left + width <= 96:
+            assert (heard["verdict"], heard["band_hz"]) == ("no-signal", None)
+    told = [json.loads(line) for line in (tmp_path / "scan" / "ledger.jsonl").read_text().splitlines()]
+    (ended,) = (entry for entry in told if "verdicts" in entry)
+    assert ended["verdicts"] == [each["shared_motion"]["verdict"] for each in found]
+
+
+def test_scan_says_where_it_cannot_tell(tmp_path):
+    """Rows whose times are made up tell no frequency; a picture that moves has to be followed first."""
+    camera = Camera(192, 192, 60, 60, noise=(1.0, 0.0), shutter=ROLLING)
+    vibrating = simulate(camera, scene="natural", sound="tone:213", rms_px=0.05, seed=4)
+    untimed = assess_clip(
+        write_clip(vibrating, tmp_path / "a.mkv"), tmp_path / "a", known=Knowledge(), listening=True
+    ).result["candidates"]
+    assert {each["shared_motion"]["verdict"] for each in untimed} == {"signal"}
+    assert {each["shared_motion"]["band_hz"] for each in untimed} == {None}
+    shaken = simulate(camera, scene="natural", sound=silence(), handheld=6.0, seed=4)
+    moving = assess_clip(
+        write_clip(shaken, tmp_path / "b.mkv"), tmp_path / "b", known=known(camera), listening=True
+    ).result["candidates"]
+    assert {each["shared_motion"]["verdict"] for each in moving} == {"undetermined"}
+    assert all("the picture moves" in each["shared_motion"]["reason"] for each in moving)
+
+
+def test_several_silent_regions_are_not_heard_by_chance():
+    lucky = Heard("signal", 0.004, (100.0, 120.0), "")
+    assert lucky.of_several(1) == lucky
+    spoilt = lucky.of_several(10)
+    assert (spoilt.verdict, spoilt.band) == ("no-signal", None)
+    assert spoilt.p_value == pytest.approx(0.04)
+    assert "by chance" in spoilt.reason

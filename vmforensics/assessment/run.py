@@ -13,13 +13,14 @@ import numpy as np
 from vmforensics.assessment import heat_map
 from vmforensics.assessment.budget import Method
 from vmforensics.assessment.candidates import Candidate, best_region, candidates
+from vmforensics.assessment.listening import Heard, Listener
 from vmforensics.assessment.measuring import Sight, measure
 from vmforensics.assessment.summary import suggested_case, summarise
 from vmforensics.assessment.texture import Texture
 from vmforensics.assessment.verdict import Judgement, Suitability, judge
 from vmforensics.case import ShutterKind, dump_case
 from vmforensics.custody import EvidenceDigest, Ledger, RunFolder, WatchedStream, array_digest
-from vmforensics.data import Clock, Evidence, Region, RowTime, SensorFrames, Shutter
+from vmforensics.data import Clock, Evidence, FrameStream, Region, RowTime, SensorFrames, Shutter
 from vmforensics.errors import TimingError
 from vmforensics.plugins import Registry
 from vmforensics.recovery import guard
@@ -82,6 +83,7 @@ def assess_clip(
     *,
     known: Knowledge | None = None,
     count: int = 5,
+    listening: bool = False,
     registry: Registry | None = None,
     watcher: Watcher | None = None,
 ) -> Outcome:
@@ -100,6 +102,8 @@ def assess_clip(
         What is known of the recording.
     count
         How many candidate regions to name, beside the best one.
+    listening
+        Whether to ask each candidate if its pixels share a motion.
     registry
         The stages to choose from; those installed if None.
     watcher
@@ -131,9 +135,11 @@ def assess_clip(
         seen, texture = run.look(stream, clock)
         row_time = run.find_row_time(stream, clock)
         methods = run.measure(seen, clock, row_time, texture)
+        listed = candidates(texture, count)
+        heard = run.listen(seen, clock, row_time, texture, listed) if listening else []
         examination.after(before)
         cuts = [int(seen.index[k]) for k in cuts_of(seen.change, seen.light, stream.full_scale)]
-        result = run.publish(before, stream, clock, texture, row_time, methods, count, cuts)
+        result = run.publish(before, stream, clock, texture, row_time, methods, listed, heard, cuts)
     return Outcome(folder.path, result, ledger.head)
 
 
@@ -206,7 +212,7 @@ class _Run:
             record["output_sha256"] = array_digest(texture.information)
         return seen, texture
 
-    def _region(self, stream: WatchedStream) -> Region:
+    def _region(self, stream: FrameStream) -> Region:
         return self._known.region or Region(0, 0, stream.width, stream.height)
 
     def find_row_time(self, stream: WatchedStream, clock: Clock) -> RowTime | None:
@@ -241,14 +247,45 @@ class _Run:
         self, stream: InspectedStream, clock: Clock, row_time: RowTime | None, texture: Texture
     ) -> list[Method]:
         """Measure the noise of each method that the clip may allow."""
-        shutters = [self._known.shutter] if self._known.shutter else []
-        if not shutters and cast(Any, stream).facts.get("container") in _HIGH_SPEED_CAMERAS:
-            shutters = ["global"]
-        elif not shutters:
-            shutters = ["rolling"] * (clock.rate <= _HIGH_SPEED) + ["global"] * (clock.rate >= _ORDINARY)
-        region = self._known.region or Region(0, 0, cast(Any, stream).width, cast(Any, stream).height)
-        sight = Sight(stream, clock, region, self._known.exposure, row_time, texture)
-        return [measure(sight, ShutterKind(kind), self._registry, self._ledger, self._watcher) for kind in shutters]
+        sight = Sight(stream, clock, self._region(stream), self._known.exposure, row_time, texture)
+        return [
+            measure(sight, ShutterKind(kind), self._registry, self._ledger, self._watcher)
+            for kind in self._shutters(stream, clock)
+        ]
+
+    def listen(
+        self,
+        stream: InspectedStream,
+        clock: Clock,
+        row_time: RowTime | None,
+        texture: Texture,
+        listed: Sequence[Candidate],
+    ) -> list[Heard]:
+        """Ask each candidate whether its pixels share a motion."""
+        kinds = self._shutters(stream, clock)
+        sight = Sight(stream, clock, self._region(stream), self._known.exposure, row_time, texture)
+        kind = ShutterKind(kinds[0] if sight.timed else kinds[-1])
+        with self._ledger.step("listen to candidates", shutter=kind.value) as record:
+            if kind is ShutterKind.ROLLING and texture.moved:
+                heard = [Heard.untold("the picture moves: only a recovery, which follows it, tells") for _ in listed]
+            else:
+                listener = Listener.at(stream, clock, sight.shutter(kind), self._registry)
+                heard = listener.listen(
+                    (self._placed(candidate).region for candidate in listed),
+                    lambda done, total: self._watcher.progress("listening", done, total, "regions"),
+                )
+                if kind is ShutterKind.ROLLING and not sight.timed:  # of rows whose times are made up
+                    heard = [replace(each, band=None) for each in heard]
+            record["verdicts"] = [each.verdict for each in heard]
+        return heard
+
+    def _shutters(self, stream: InspectedStream, clock: Clock) -> list[str]:
+        """Which shutters the clip may have, a rolling one first."""
+        if self._known.shutter:
+            return [self._known.shutter]
+        if cast(Any, stream).facts.get("container") in _HIGH_SPEED_CAMERAS:
+            return ["global"]
+        return ["rolling"] * (clock.rate <= _HIGH_SPEED) + ["global"] * (clock.rate >= _ORDINARY)
 
     def publish(
         self,
@@ -258,7 +295,8 @@ class _Run:
         texture: Texture,
         row_time: RowTime | None,
         methods: Sequence[Method],
-        count: int,
+        listed: Sequence[Candidate],
+        heard: Sequence[Heard],
         cuts: Sequence[int],
     ) -> dict[str, Any]:
         """Write the map, the case and assessment.json."""
@@ -276,7 +314,7 @@ class _Run:
             )
             record["verdict"], record["reasons"] = judgement.word.value, list(judgement.reasons)
         with self._ledger.step("summarise"):
-            seen, listed = best_region(texture), candidates(texture, count)
+            seen = best_region(texture)
             best = self._placed(seen) if seen else None
             ranked = [self._placed(candidate) for candidate in listed]
             per_frame = np.sqrt(2 / clock.rate)
@@ -312,6 +350,7 @@ class _Run:
                 whole_duration=self._whole,
                 best=best,
                 ranked=ranked,
+                heard=heard,
                 files=files,
             )
             self._ledger.published(self._folder.write("assessment.json", to_json(result)))

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, cast
 import vmforensics
 from vmforensics.assessment.budget import Method
 from vmforensics.assessment.candidates import Candidate
+from vmforensics.assessment.listening import Heard
 from vmforensics.assessment.texture import Texture
 from vmforensics.assessment.verdict import Judgement
 from vmforensics.case import Case, case_for_clip
@@ -66,6 +67,18 @@ def describe_candidate(candidate: Candidate, frame_rate: float) -> dict[str, Any
     }
 
 
+def describe_heard(heard: Heard) -> dict[str, Any]:
+    """What was heard in it."""
+    return {
+        "shared_motion": {
+            "verdict": heard.verdict,
+            "p_value": heard.p_value,
+            "band_hz": heard.band,
+            "reason": heard.reason,
+        }
+    }
+
+
 def summarise(
     judgement: Judgement,
     methods: Sequence[Method],
@@ -79,6 +92,7 @@ def summarise(
     whole_duration: float,
     best: Candidate | None,
     ranked: Sequence[Candidate],
+    heard: Sequence[Heard],
     files: Mapping[str, str],
 ) -> dict[str, Any]:
     """The content of assessment.json."""
@@ -125,7 +139,10 @@ def summarise(
         if chosen and chosen.shutter == "rolling"
         else [],
         "best_region": describe_candidate(best, clock.rate) if best else None,
-        "candidates": [describe_candidate(candidate, clock.rate) for candidate in ranked],
+        "candidates": [
+            describe_candidate(candidate, clock.rate) | (describe_heard(heard[k]) if heard else {})
+            for k, candidate in enumerate(ranked)
+        ],
         "map": {
             "row_edges_px": texture.tiles.rows.tolist(),
             "column_edges_px": texture.tiles.cols.tolist(),

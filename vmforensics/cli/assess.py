@@ -75,9 +75,10 @@ def scan(
     as_json: JsonOption = False,
     quiet: QuietOption = False,
 ) -> None:
-    """Find the parts of a picture that would show the faintest motion, and rank them.
+    """Find the parts of a picture that would show the faintest motion, rank them, and listen to each.
 
-    The same as `assess`, told by region. Whether anything vibrates there, only a recovery tells.
+    The same as `assess`, told by region. On its first seconds each is asked whether its pixels share a motion beyond
+    noise; one that doesn't may still be heard in a recovery, which takes the whole clip.
 
     \b
     Examples:
@@ -85,7 +86,8 @@ def scan(
       vmforensics scan street.mp4 --count 20 --json
     """
     known = knowledge(capture_fps, shutter, None, None, roi)
-    outcome = _assessed(clip, out, known, count, registry_of(plugin, plugin_dir), quiet=quiet or as_json)
+    registry = registry_of(plugin, plugin_dir)
+    outcome = _assessed(clip, out, known, count, registry, listening=True, quiet=quiet or as_json)
     result = outcome.result
     if as_json:
         keys = ("evidence", "best_region", "candidates")
@@ -101,11 +103,32 @@ def scan(
         typer.echo(
             f"{label:<6}{place:<22}{each['noise_density_px_per_rthz']:>10.2g}{each['uncertainty_per_frame_px']:>12.2g}"
             f"{each['direction_deg']:>10.0f}°{100 * each['share_of_information']:>7.0f}%"
-            f"{'  moves or flickers by itself' if each['moves_by_itself'] else ''}"
+            f"{'  moves or flickers by itself' if each['moves_by_itself'] else ''}{_heard(each)}"
         )
     if not result["candidates"]:
         typer.echo("nothing in the picture shows motion")
+    _tell(list(_silent([each["shared_motion"] for each in result["candidates"]])))
     _tell([("look", outcome.folder / "assessment.png"), ("facts", outcome.folder / "assessment.json")])
+
+
+def _heard(candidate: dict[str, Any]) -> str:
+    """What was heard in a candidate, if anything."""
+    found = candidate.get("shared_motion")
+    if found is None or found["verdict"] != "signal":
+        return ""
+    p_value = f"p = {found['p_value']:.1g}" if found["p_value"] > 1e-11 else "p < 1e-11"
+    band = ", {:.0f}-{:.0f} Hz".format(*found["band_hz"]) if found["band_hz"] else ""
+    return f"  shares a motion{band} ({p_value})"
+
+
+def _silent(heard: list[dict[str, Any]]) -> Iterator[tuple[str, str]]:
+    """What was heard in none, or couldn't be told."""
+    if heard and all(each["verdict"] == "no-signal" for each in heard):
+        yield "heard", "no motion beyond noise in any of them, on the clip's first seconds"
+    untold = [k for k, each in enumerate(heard, start=1) if each["verdict"] == "undetermined"]
+    if untold:
+        which = "" if len(untold) == len(heard) else f" of {', '.join(map(str, untold))}"
+        yield "can't tell", f"{which}: {heard[untold[0] - 1]['reason']}".lstrip(": ")
 
 
 def knowledge(
@@ -278,8 +301,10 @@ def _tell(lines: list[tuple[str, Any]]) -> None:
             typer.echo(_INDENT + line)
 
 
-def _assessed(clip: Any, out: Any, known: Knowledge, count: int, registry: Any, *, quiet: bool) -> Outcome:
+def _assessed(
+    clip: Any, out: Any, known: Knowledge, count: int, registry: Any, *, quiet: bool, listening: bool = False
+) -> Outcome:
     from vmforensics.assessment import assess_clip
 
     with Console(quiet=quiet) as console:
-        return assess_clip(clip, out, known=known, count=count, registry=registry, watcher=console)
+        return assess_clip(clip, out, known=known, count=count, listening=listening, registry=registry, watcher=console)
