@@ -96,20 +96,22 @@ def follow_one_another(
         As in `Whitened`: N is smaller by it.
     """
     spectra = spectra[1:-1]
-    power = np.abs(spectra.astype(np.complex128)) ** 2
-    total = power.sum(axis=0)
+    power = np.abs(spectra) ** 2
+    total = power.sum(axis=0, dtype=np.float64)
+    if not total.any():
+        return False
     strongest = np.argsort(-total, kind="stable")[:_STRONGEST]
-    lags = np.arange(-reach, reach + 1)
+    lags = np.arange(-min(reach, len(spectra)), min(reach, len(spectra)) + 1)
     threshold = math.log(len(strongest) * len(total) * len(lags) / _FALSE)
-    turn = np.exp(1j * np.pi * np.outer(np.arange(1, len(spectra) + 1), lags) / (len(spectra) + 1))
-    for one in strongest:
+    for one in strongest[total[strongest] > 0]:
         others = (group != group[one]) & (total > 0)
         product = spectra[:, [one]].conj() * spectra[:, others]
-        correlation = (product.T @ turn).real / np.sqrt(total[one] * total[others])[:, None]
+        padded = 2 * (len(spectra) + 1)
+        around = np.fft.irfft(np.pad(product, ((1, 1), (0, 0))), padded, axis=0)[lags] * (padded / 2)
+        correlation = around / np.sqrt(total[one] * total[others])
         independent = 2 * total[one] * total[others] / (power[:, one] @ power[:, others]) / unevenness
-        likelihood = -independent / 2 * np.log(np.maximum(1 - correlation.max(axis=1) ** 2, 1e-12))
-        opposite = -independent / 2 * np.log(np.maximum(1 - correlation.min(axis=1) ** 2, 1e-12))
-        if max(likelihood.max(initial=0.0), opposite.max(initial=0.0)) > threshold:
+        closest = np.abs(correlation).max(axis=0, initial=0.0)
+        if np.any(-independent / 2 * np.log(np.maximum(1 - closest**2, 1e-12)) > threshold):
             return True
     return False
 

@@ -14,6 +14,7 @@ from vmforensics_global_shutter.whitened import Whitened
 
 _FINE = 4  # lags tried a frame
 _FALSE = 1e-3  # probability that noise alone delays any group of a clip
+_AROUND = 3  # frames on either side that an interpolated one's noise is taken from
 _ROUNDS = 6  # each reaches the groups that the last one's signal is known by
 
 
@@ -81,7 +82,7 @@ def shifted(grid: Motion, lags: NDArray[np.float64]) -> Motion:
         displacement[:, 0, own] = _earlier(whole, lag)
         if len(precision) > 1:  # each frame's own
             block = np.ix_(where, np.zeros(1, np.int64), own, own)
-            precision[block] = grid.precision[block][np.clip(where + round(lag), 0, len(seen) - 1)]
+            precision[block] = _between(grid.precision[block], lag)
         for step in {math.floor(lag), math.ceil(lag)}:
             source = where + step
             inside = (source >= 0) & (source < len(seen))
@@ -97,6 +98,24 @@ def shifted(grid: Motion, lags: NDArray[np.float64]) -> Motion:
         observed=observed[:, None],
         warnings=(*grid.warnings, notice),
     )
+
+
+def _between(precision: NDArray[np.float32], lag: float) -> NDArray[np.float32]:
+    """The precision of what lies some frames later [shape=(frames, 1, channels, channels)], between two of them.
+
+    Interpolation by a phase ramp takes noise from the frames around with the squares of a sinc's values.
+    """
+    covariance = np.linalg.pinv(precision.astype(np.float64), rcond=1e-9, hermitian=True)
+    telling = np.trace(precision, axis1=2, axis2=3)[..., None, None] > 0
+    mixture, total = np.zeros_like(covariance), np.zeros(telling.shape)
+    where = np.arange(len(precision))
+    for step in range(math.floor(lag) - _AROUND, math.ceil(lag) + _AROUND + 1):
+        source = np.clip(where + step, 0, len(where) - 1)
+        weight = np.sinc(lag - step) ** 2 * telling[source]
+        mixture += weight * covariance[source]
+        total += weight
+    mixture /= np.where(total > 0, total, 1.0)
+    return np.linalg.pinv(mixture, rcond=1e-9, hermitian=True).astype(np.float32)
 
 
 def _earlier(values: NDArray[np.float64], lag: float) -> NDArray[np.float64]:

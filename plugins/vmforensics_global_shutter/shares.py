@@ -75,8 +75,10 @@ def _comparable(
     whitened: Whitened, variances: NDArray[np.float64]
 ) -> tuple[NDArray[np.complex64], list[NDArray[np.float64]], NDArray[np.float64]]:
     """Spectra in units of some variance of each group [shape=(groups,)], bands to look at, and each one's noise."""
+    from scipy.fft import rfft  # in single precision, unlike numpy's
+
     scale = np.sqrt(variances)[whitened.group].astype(np.float32)
-    spectra = np.fft.rfft(whitened.components / scale, axis=0).astype(np.complex64)
+    spectra = np.asarray(rfft(whitened.components / scale, axis=0), np.complex64)
     noise = 1 / scale.astype(np.float64) ** 2
     power = np.mean(np.abs(spectra) ** 2, axis=1) / len(whitened.components) / noise.mean()
     bands = [np.ones(len(power)), _standing_out(power, spectra.shape[1])]

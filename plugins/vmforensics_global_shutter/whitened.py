@@ -60,7 +60,7 @@ class Whitened:
         turn = np.concatenate(turns, axis=1) if turns else np.zeros((len(labels), 0))
         fast, share, unevenness = _fast(grid)
         covariance = np.asarray(np.linalg.pinv(precision, rcond=_NOTHING, hermitian=True), dtype=np.float64)
-        components = (fast @ (turn / np.sqrt(share))).astype(np.float32)
+        components = fast @ (turn / np.sqrt(share)).astype(np.float32)
         return cls(components, np.array(group, np.int64), turn, covariance, float(grid.observed.mean()), unevenness)
 
     @property
@@ -102,8 +102,8 @@ def _groups(precision: NDArray[np.float64], channels: tuple[Channel, ...]) -> ND
     return result
 
 
-def _fast(grid: Motion) -> tuple[NDArray[np.float64], float, float]:
-    """Motion above 20 Hz [shape=(frames, channels), float64, px], the share of white noise that it keeps, unevenness.
+def _fast(grid: Motion) -> tuple[NDArray[np.float32], float, float]:
+    """Motion above 20 Hz [shape=(frames, channels), float32, px], the share of white noise that it keeps, unevenness.
 
     It is 0 in gaps, and fades in and out: at its ends a filter rings in all channels alike, which would look as if they
     shared something.
@@ -112,18 +112,21 @@ def _fast(grid: Motion) -> tuple[NDArray[np.float64], float, float]:
     from scipy.signal.windows import tukey
 
     seen = grid.observed[:, 0]
-    values = grid.displacement[:, 0].astype(np.float64)
-    if not seen.all():
-        where = np.arange(len(seen))
-        values = np.stack([np.interp(where, where[seen], v[seen]) for v in values.T], axis=1)
-    values -= values.mean(axis=0)
-    top = grid.frame_rate / 2
+    where, size, top = np.arange(len(seen)), len(seen), grid.frame_rate / 2
     period = int(np.ceil(3 * grid.frame_rate / _LOWEST))
-    if top <= 2 * _LOWEST or len(values) < 8:
-        return values, 1.0, 1.0
-    filtered = sosfiltfilt(
-        butter(_ORDER, _LOWEST / top, "highpass", output="sos"), values, axis=0, padlen=min(period, len(values) - 2)
-    )
-    faded = tukey(len(values), min(1.0, 2 * grid.frame_rate / _LOWEST / len(values))) ** 2 * seen
+    slow = top <= 2 * _LOWEST or size < 8
+    filtering = None if slow else butter(_ORDER, _LOWEST / top, "highpass", output="sos")
+    faded = np.ones(size) if slow else tukey(size, min(1.0, 2 * grid.frame_rate / _LOWEST / size)) ** 2 * seen
+    fast = np.empty((size, len(grid.channels)), np.float32)
+    for channel in range(len(grid.channels)):  # one by one: of a long clip all together would take gigabytes
+        values = grid.displacement[:, 0, channel].astype(np.float64)
+        if not seen.all():
+            values = np.interp(where, where[seen], values[seen])
+        values -= values.mean()
+        if filtering is not None:
+            values = sosfiltfilt(filtering, values, padlen=min(period, size - 2))
+        fast[:, channel] = values * np.sqrt(faded)
+    if slow:
+        return fast, 1.0, 1.0
     share = (1 - _LOWEST / top) * float(np.mean(faded))
-    return filtered * np.sqrt(faded)[:, None], share, float(np.mean(faded**2) / np.mean(faded) ** 2)
+    return fast, share, float(np.mean(faded**2) / np.mean(faded) ** 2)

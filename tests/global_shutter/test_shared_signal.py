@@ -250,3 +250,19 @@ def test_delays_that_no_two_frames_could_undo_stay() -> None:
     gaps = replace(motion, observed=observed, displacement=np.where(observed[..., None], motion.displacement, 0))
     found = SharedSignal().combine(gaps)
     assert found.observed.sum() == observed.sum()
+
+
+@pytest.mark.parametrize("frames", [3, 5, 9, 40])
+@pytest.mark.parametrize("sigma", [0.0, 0.01])
+def test_few_frames_and_frames_without_motion_are_summed(frames: int, sigma: float) -> None:
+    motion = tiled([0.0] * 6, sigma=0.01)
+    short = replace(
+        motion,
+        displacement=motion.displacement[:frames] * np.float32(sigma / 0.01),
+        observed=motion.observed[:frames],
+        frame_times=motion.frame_times[:frames],
+    )
+    found = SharedSignal().combine(short)
+    assert len(found.samples) == frames
+    assert np.isfinite(found.samples).all()
+    assert found.observed.all()
