@@ -68,11 +68,12 @@ class SharedSignal(SignalCombiner):
     def _combined(self, grid: Motion) -> Signal:
         whitened = Whitened.of(grid)
         reach = self.params.max_lag * grid.frame_rate
-        if len(whitened.groups) < 2 or not share_a_signal(whitened, reach):
-            return _of_all(grid, self.name)
+        count = len(whitened.groups)
+        if count < 2 or not share_a_signal(whitened, reach):
+            return _of_all(grid, self.name, f"the sum of all {count} parts, which share no more than by chance")
         shares, lags = found_delays(whitened, reach)
         if not shares.loads.any() or _lost(grid, lags) > _MOST_LOST:
-            return _of_all(grid, self.name)
+            return _of_all(grid, self.name, f"the sum of all {count} parts, of which none stands out")
         whitened = advanced(whitened, lags)
         excess = misfits(whitened, shares.loads)
         late, misfit, errors = np.zeros(len(grid.channels)), np.ones(len(grid.channels)), np.zeros(len(grid.channels))
@@ -83,9 +84,12 @@ class SharedSignal(SignalCombiner):
         aligned = shifted(replace(grid, precision=precision), late)
         alike = likeness(whitened, grid, shares.loads, excess)
         if alike is not None and alike.axis is not None:
-            return as_signal(aligned if late.any() else grid, alike.axis, self.name)
+            as_one = as_signal(aligned if late.any() else grid, alike.axis, self.name)
+            return replace(as_one, method=f"the sum of all {count} parts, which may move as one")
+        carrying = sum(bool(shares.loads[group].any()) for group in whitened.groups)
         mixture, axis = mixed(aligned, whitened.gains(shares.loads), errors)
-        return as_signal(mixture, axis, self.name)
+        method = f"{carrying} of {count} parts, which share a signal and don't move alike"
+        return replace(as_signal(mixture, axis, self.name), method=method)
 
 
 def _lost(grid: Motion, lags: NDArray[np.float64]) -> float:
@@ -95,6 +99,6 @@ def _lost(grid: Motion, lags: NDArray[np.float64]) -> float:
     return 1 - float(np.count_nonzero(both & seen)) / np.count_nonzero(seen)
 
 
-def _of_all(grid: Motion, name: str) -> Signal:
-    """The maximum-likelihood sum of all channels."""
-    return as_signal(grid, grid.steadied()[0].principal_axis(), name)
+def _of_all(grid: Motion, name: str, method: str) -> Signal:
+    """The maximum-likelihood sum of all channels, and why it is."""
+    return replace(as_signal(grid, grid.steadied()[0].principal_axis(), name), method=method)

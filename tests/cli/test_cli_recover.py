@@ -6,6 +6,7 @@ import hashlib
 import json
 import os
 import pty
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -53,6 +54,9 @@ def test_result_says_what_was_found_and_how(result, clip):
         ("exporter", "spectrogram"),
         ("exporter", "arrays"),
     ]
+    chose = {stage["kind"]: stage["chose"] for stage in result["method"] if "chose" in stage}
+    assert chose["motion_estimator"].startswith("gradient: ")
+    assert re.fullmatch(r"the sum of all \d+ parts, which may move as one", chose["signal_combiner"])
     assert all(stage["version"] and stage["source_sha256"] for stage in result["method"])
     assert result["method"][1]["chose"] == "gradient: no part of the picture moves far by itself"
     assert result["evidence"]["sha256"] == hashlib.sha256(clip.read_bytes()).hexdigest()

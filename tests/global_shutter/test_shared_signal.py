@@ -96,7 +96,9 @@ def test_a_box_that_vibrates_alone_is_found(
     whole, known = (Gradient().estimate(SensorFrames(frames.stream, frames.clock, region=r)) for r in (None, box))
     truth = clip.truth.displacement[:, 0]
     best, _ = decibels(AlignedSum().combine(known), truth)
-    found, gain = decibels(SharedSignal().combine(whole), truth)
+    signal = SharedSignal().combine(whole)
+    found, gain = decibels(signal, truth)
+    assert signal.method.endswith("parts, which share a signal and don't move alike")
     as_one, _ = decibels(AlignedSum().combine(whole), truth)
     assert found > best - 2
     assert as_one < best - 4
@@ -147,7 +149,9 @@ def test_uniform_motion_is_summed_as_well_as_by_maximum_likelihood() -> None:
     motion = tiled([1.0] * 24, sigma=0.02, rms=0.01)
     truth = 0.01 * sweep(motion.frame_times)
     best, _ = decibels(AlignedSum().combine(motion), truth)
-    found, gain = decibels(SharedSignal().combine(motion), truth)
+    signal = SharedSignal().combine(motion)
+    found, gain = decibels(signal, truth)
+    assert signal.method == "the sum of all 24 parts, which may move as one"
     assert found > best - 0.3
     assert abs(gain) == pytest.approx(1, abs=0.05)
 
@@ -266,3 +270,4 @@ def test_few_frames_and_frames_without_motion_are_summed(frames: int, sigma: flo
     assert len(found.samples) == frames
     assert np.isfinite(found.samples).all()
     assert found.observed.all()
+    assert found.method == "the sum of all 6 parts, which share no more than by chance"

@@ -34,6 +34,8 @@ class Signal:
         Gain by which, at most, the loss that a row's exposure causes was made up for; 0 where it was left as it was.
     warnings : tuple of str
         What the stages wanted the user to know.
+    method : str
+        Of a combiner that sorts out which channels count: what it found; else "".
 
     Raises
     ------
@@ -50,6 +52,7 @@ class Signal:
     quantity: Quantity = DISPLACEMENT
     exposure_undone: float = 0.0
     warnings: tuple[str, ...] = ()
+    method: str = ""
 
     def __post_init__(self) -> None:
         if self.samples.ndim != 1 or len(self.samples) == 0:

@@ -102,7 +102,7 @@ class Journey:
         self._readout: Readout | None = None
         self._controls: Controls | None = None
         self._codec_gain: float | None = None
-        self._method = ""
+        self._chose: dict[str, str] = {}
         self.assessed: dict[str, Any] | None = None
 
     @contextmanager
@@ -211,7 +211,7 @@ class Journey:
                 record["decoded_luma_sha256"] = stream.decoded_digest
                 self._look_at(stream)
             self._codec_gain = record["codec_gain"] = motion.codec_gain
-            self._method = record["method"] = motion.method
+            self._chose[plan.estimator.kind] = record["method"] = motion.method
             record["channels"] = [channel.label for channel in motion.channels]
             record["observed_share"] = float(motion.observed.mean())
             record["output_sha256"] = array_digest(motion.displacement, motion.precision, motion.observed)
@@ -347,6 +347,7 @@ class Journey:
         with self._stage(plan.combiner) as (implementation, record):
             signal = guard.call(implementation, lambda: plan.combiner.combine(motion), Signal)
             record["signal"] = describe_signal(signal)
+            self._chose[plan.combiner.kind] = record["method"] = signal.method
             record["output_sha256"] = array_digest(signal.samples, signal.sigma, signal.observed)
         for warning in signal.warnings:
             self._warn(warning)
@@ -495,8 +496,8 @@ class Journey:
             result["shutter"]["readout_order"] = self._described_readout()
             result["codec_gain"] = self._codec_gain
             for stage in result["method"]:
-                if self._method and stage["kind"] == self._plan.estimator.kind:
-                    stage["chose"] = self._method
+                if chose := self._chose.get(stage["kind"]):
+                    stage["chose"] = chose
             if self.assessed is not None:
                 result["assessment"] = self.assessed
             if self._controls is not None:
