@@ -66,7 +66,8 @@ def test_the_predicted_noise_is_what_recovery_shows(name, tmp_path):
         shutter="rolling" if rolling else "global",
         row_time=camera.shutter.line_delay if rolling else None,
     )
-    arrays = np.load(run.folder / "signal.npz")
+    with np.load(run.folder / "signal.npz") as archive:
+        arrays = dict(archive)
     rate, axis = float(arrays["raw_rate_hz"]), arrays["axis"]
     shown = in_band(arrays["raw_px"], arrays["raw_sigma_px"], arrays["raw_observed"], rate)
     assert abs(20 * np.log10(along(method, axis) / shown)) < tolerance

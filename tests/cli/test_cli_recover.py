@@ -85,7 +85,8 @@ def test_the_manifest_can_be_checked_with_a_stock_tool(folder):
 
 
 def test_sounds_have_one_time_line_and_keep_their_scale(folder, result):
-    arrays = np.load(folder / "signal.npz")
+    with np.load(folder / "signal.npz") as archive:
+        arrays = dict(archive)
     for stem, key in (("recovered", "samples_px"), ("raw", "raw_px")):
         facts = soundfile.info(folder / f"{stem}.wav")
         assert (facts.samplerate, facts.frames, facts.subtype) == (2200, 330, "FLOAT")

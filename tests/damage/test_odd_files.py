@@ -69,7 +69,8 @@ def test_lost_frames_are_on_record_and_count_as_gaps(vmf: Run, tmp_path: Path) -
     assert "6 of 39 frames couldn't be decoded; they count as gaps" in warned
     assert "damaged frames, patched by the decoder, left out: 13 (1 of 39, counted from 0)" in warned
     assert "frames that depend on damaged ones, left out: 14-18 (5 of 39, counted from 0)" in warned
-    raw = np.load(run / "signal.npz")["raw_observed"]
+    with np.load(run / "signal.npz") as arrays:
+        raw = arrays["raw_observed"]
     assert np.flatnonzero(~raw).tolist() == list(range(13, 20))  # the lost one has its place in time
 
 

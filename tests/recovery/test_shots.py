@@ -89,7 +89,8 @@ def test_only_the_longest_shot_is_measured(tmp_path):
     run = recover_clip(clip, tmp_path / "run", shutter="global", capture_fps=500)
     assert any("only the longest shot, frames 40 to 739" in warning for warning in run.result["warnings"])
     assert run.result["verdict"] == "signal"
-    observed = np.load(run.folder / "signal.npz")["raw_observed"]
+    with np.load(run.folder / "signal.npz") as arrays:
+        observed = arrays["raw_observed"]
     assert not observed[:39].any()
     assert observed[41:].all()
 
@@ -121,5 +122,8 @@ def test_one_frame_of_something_else_is_a_gap_and_costs_nothing_more(tmp_path, s
     spoilt = recover_clip(tmp_path / "clip", tmp_path / "spoilt", **settings)
     assert any("another for a moment at frame 35" in warning for warning in spoilt.result["warnings"])
     assert clear.result["verdict"] == spoilt.result["verdict"] == "signal"
-    sigma = [np.median(np.load(run.folder / "signal.npz")["sigma_px"]) for run in (clear, spoilt)]
+    sigma = []
+    for run in (clear, spoilt):
+        with np.load(run.folder / "signal.npz") as arrays:
+            sigma.append(np.median(arrays["sigma_px"]))
     assert sigma[1] < 1.1 * sigma[0]
