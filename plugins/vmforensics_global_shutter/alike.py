@@ -26,14 +26,14 @@ class Likeness:
 
     Parameters
     ----------
-    axis : (float, float) or None
-        Direction of the one motion that all agree with, or nearly so; None where some move unlike the others.
+    as_one : bool
+        Whether all agree with one motion, or nearly so.
     share : float
         Of the power that the parts show of the signal, how much one motion of all would give: what is lost by taking
         them as one. 0 to 1.
     """
 
-    axis: tuple[float, float] | None
+    as_one: bool
     share: float
 
 
@@ -82,11 +82,8 @@ def likeness(
     plain = as_one @ np.linalg.lstsq(as_one, carried, rcond=None)[0]
     power = float(carried @ carried - errors @ errors)
     share = float(plain @ plain) / power if power > 0 else 1.0
-    axis = None
-    if share > _NEARLY_ALL or chi2.sf(apart, len(loads) - 2) >= _LEAST_P:
-        x, y = (fitted / np.linalg.norm(fitted)).tolist()
-        axis = (-x, -y) if x < 0 or (x == 0 and y < 0) else (x, y)
-    return Likeness(axis, min(share, 1.0))
+    agree = chi2.sf(apart, len(loads) - 2) >= _LEAST_P
+    return Likeness(bool(agree) or share > _NEARLY_ALL, min(share, 1.0))
 
 
 def share_as_one(motion: Motion) -> float:
@@ -110,4 +107,4 @@ def share_as_one(motion: Motion) -> float:
         shares, lags = found_delays(whitened, reach)
         whitened = advanced(whitened, lags)
         found = likeness(whitened, grid, shares.loads, misfits(whitened, shares.loads))
-    return 1.0 if found is None or found.axis is not None else found.share
+    return 1.0 if found is None or found.as_one else found.share

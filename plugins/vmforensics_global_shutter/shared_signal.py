@@ -70,10 +70,12 @@ class SharedSignal(SignalCombiner):
         reach = self.params.max_lag * grid.frame_rate
         count = len(whitened.groups)
         if count < 2 or not share_a_signal(whitened, reach):
-            return _of_all(grid, self.name, f"the sum of all {count} parts, which share no more than by chance")
+            return _of_all(
+                grid, whitened, self.name, f"the sum of all {count} parts, which share no more than by chance"
+            )
         shares, lags = found_delays(whitened, reach)
         if not shares.loads.any() or _lost(grid, lags) > _MOST_LOST:
-            return _of_all(grid, self.name, f"the sum of all {count} parts, of which none stands out")
+            return _of_all(grid, whitened, self.name, f"the sum of all {count} parts, of which none stands out")
         whitened = advanced(whitened, lags)
         excess = misfits(whitened, shares.loads)
         late, misfit, errors = np.zeros(len(grid.channels)), np.ones(len(grid.channels)), np.zeros(len(grid.channels))
@@ -83,8 +85,9 @@ class SharedSignal(SignalCombiner):
         precision = (grid.precision / np.sqrt(np.outer(misfit, misfit))).astype(np.float32)
         aligned = shifted(replace(grid, precision=precision), late)
         alike = likeness(whitened, grid, shares.loads, excess)
-        if alike is not None and alike.axis is not None:
-            as_one = as_signal(aligned if late.any() else grid, alike.axis, self.name)
+        if alike is not None and alike.as_one:
+            axis = _fast_axis(grid, whitened)
+            as_one = as_signal(aligned if late.any() else grid, axis, self.name)
             return replace(as_one, method=f"the sum of all {count} parts, which may move as one")
         carrying = sum(bool(shares.loads[group].any()) for group in whitened.groups)
         mixture, axis = mixed(aligned, whitened.gains(shares.loads), errors)
@@ -99,6 +102,11 @@ def _lost(grid: Motion, lags: NDArray[np.float64]) -> float:
     return 1 - float(np.count_nonzero(both & seen)) / np.count_nonzero(seen)
 
 
-def _of_all(grid: Motion, name: str, method: str) -> Signal:
+def _of_all(grid: Motion, whitened: Whitened, name: str, method: str) -> Signal:
     """The maximum-likelihood sum of all channels, and why it is."""
-    return replace(as_signal(grid, grid.steadied()[0].principal_axis(), name), method=method)
+    return replace(as_signal(grid, _fast_axis(grid, whitened), name), method=method)
+
+
+def _fast_axis(grid: Motion, whitened: Whitened) -> tuple[float, float]:
+    """Direction of the strongest fast motion: what a drift leaves is slow."""
+    return replace(grid, displacement=whitened.fast[:, None]).principal_axis()

@@ -12,6 +12,7 @@ from vmforensics.data import Channel, Motion
 _LOWEST = 20.0  # Hz; slower motion (a sway, a hand) tells nothing of who vibrates
 _ORDER = 4
 _APART = 0.01  # correlation of two channels' noise, up to which they count as independent
+_UNKNOWN = 1e-4  # of a channel's mean information in a frame: what a direction that it doesn't show counts as
 _NOTHING = 1e-6  # of the largest information in a group: as good as none
 
 
@@ -23,6 +24,8 @@ class Whitened:
     ----------
     components : ndarray [shape=(frames, components), float32, 1]
         Motion above 20 Hz; 0 where nothing was observed.
+    fast : ndarray [shape=(frames, channels), float32, px]
+        The same in every channel.
     group : ndarray [shape=(components,), int64]
         Which group of channels a component belongs to. Channels that share noise or a place are in one.
     turn : ndarray [shape=(channels, components), float64, 1/px]
@@ -37,6 +40,7 @@ class Whitened:
     """
 
     components: NDArray[np.float32]
+    fast: NDArray[np.float32]
     group: NDArray[np.int64]
     turn: NDArray[np.float64]
     covariance: NDArray[np.float64]
@@ -61,7 +65,9 @@ class Whitened:
         fast, share, unevenness = _fast(grid)
         covariance = np.asarray(np.linalg.pinv(precision, rcond=_NOTHING, hermitian=True), dtype=np.float64)
         components = fast @ (turn / np.sqrt(share)).astype(np.float32)
-        return cls(components, np.array(group, np.int64), turn, covariance, float(grid.observed.mean()), unevenness)
+        return cls(
+            components, fast, np.array(group, np.int64), turn, covariance, float(grid.observed.mean()), unevenness
+        )
 
     @property
     def groups(self) -> list[NDArray[np.int64]]:
@@ -76,15 +82,18 @@ class Whitened:
 def _usual(precision: NDArray[np.float32]) -> NDArray[np.float64]:
     """Inverse of the mean covariance of the frames [shape=(channels, channels), float64, 1/px²].
 
-    Where it differs from frame to frame, their mean precision would make the noise of most larger than 1.
+    Where it differs from frame to frame, their mean precision would make the noise of most larger than 1. A direction
+    that a frame doesn't show is unknown in it, not free of noise.
     """
     if len(precision) == 1:
         return np.asarray(precision.mean(axis=(0, 1), dtype=np.float64))
     telling = np.trace(precision[:, 0], axis1=1, axis2=2) > 0
     if not telling.any():
         return np.zeros(precision.shape[2:])
-    covariance = np.linalg.pinv(precision[telling, 0].astype(np.float64), rcond=_NOTHING, hermitian=True)
-    return np.asarray(np.linalg.pinv(covariance.mean(axis=0), rcond=_NOTHING, hermitian=True))
+    each = precision[telling, 0].astype(np.float64)
+    scale = np.trace(each, axis1=1, axis2=2)[:, None, None] / each.shape[1]
+    covariance = np.linalg.inv(each + _UNKNOWN * scale * np.eye(each.shape[1]))
+    return np.asarray(np.linalg.inv(covariance.mean(axis=0)))
 
 
 def _groups(precision: NDArray[np.float64], channels: tuple[Channel, ...]) -> NDArray[np.int64]:
@@ -115,6 +124,7 @@ def _fast(grid: Motion) -> tuple[NDArray[np.float32], float, float]:
     where, size, top = np.arange(len(seen)), len(seen), grid.frame_rate / 2
     period = int(np.ceil(3 * grid.frame_rate / _LOWEST))
     slow = top <= 2 * _LOWEST or size < 8
+    grid = grid.steadied()[0] if slow else grid
     filtering = None if slow else butter(_ORDER, _LOWEST / top, "highpass", output="sos")
     faded = np.ones(size) if slow else tukey(size, min(1.0, 2 * grid.frame_rate / _LOWEST / size)) ** 2 * seen
     fast = np.empty((size, len(grid.channels)), np.float32)

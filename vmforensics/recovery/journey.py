@@ -6,6 +6,7 @@ import json
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, cast
 
@@ -360,6 +361,13 @@ class Journey:
                     f"more: give the combiner a rate of at most {1 / apart:.4g} Hz"
                 )
         return signal
+
+    def raw(self, motion: Motion, signal: Signal) -> Signal:
+        """The measured motion on the signal's time line, nothing filled in; of the channels that a combiner selects."""
+        if not self._plan.combiner.selects:
+            return motion.onto_grid(signal.axis, start=signal.start, rate=signal.rate, size=len(signal.samples))
+        seen = signal.observed
+        return replace(signal, samples=np.where(seen, signal.samples, 0.0), sigma=np.where(seen, signal.sigma, 0.0))
 
     def _chosen(self, motion: Motion) -> tuple[Signal, Signal] | None:
         """What a combiner that selects channels makes of either half alone; None of one that takes all."""

@@ -154,7 +154,7 @@ def carry_out(
         frames = journey.expose(stream, clock)
         motion = journey.examine_motion(frames, journey.estimate(frames))
         signal = journey.combine(motion)
-        raw = motion.onto_grid(signal.axis, start=signal.start, rate=signal.rate, size=len(signal.samples))
+        raw = journey.raw(motion, signal)
         guard.seal(raw)
         recovered = journey.denoise(signal)
         recovery = journey.judge(frames, stream, motion, signal, raw, recovered)
