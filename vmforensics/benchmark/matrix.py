@@ -177,7 +177,8 @@ def _outcome(folder: Path, plan: Plan) -> Outcome | None:
         return None
     result = json.loads((folder / "result.json").read_bytes())
     stages = (plan.source, plan.estimator, plan.combiner, *plan.denoisers, *plan.exporters)
-    if result["method"] != [plan.implementation(stage) for stage in stages]:
+    used = [{key: value for key, value in stage.items() if key != "chose"} for stage in result["method"]]
+    if used != [plan.implementation(stage) for stage in stages]:
         return None
     return Outcome(folder, result, read_ledger(folder / LEDGER_NAME)[-1].digest)
 
