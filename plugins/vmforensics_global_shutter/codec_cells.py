@@ -144,6 +144,7 @@ def _measured(frames: SensorFrames) -> Motion:
         exposure=frames.shutter.exposure,
         warnings=tuple(_warnings(frames, halved, gain, blind)),
         codec_gain=gain,
+        decoded=False,
     )
 
 

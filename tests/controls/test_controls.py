@@ -12,6 +12,7 @@ from vmforensics.controls import InjectedFrames, Tone, course_of, gain_of, power
 from vmforensics.data import Evidence, Motion, SensorFrames, Shutter, Signal, Verdict
 from vmforensics.detection import FALSE_ALARM_RATE, detect
 from vmforensics.plugins import Registry
+from vmforensics.recovery.controlling import control
 from vmforensics.testing import Camera, simulate, write_clip
 from vmforensics.testing.sound import silence, tone
 
@@ -149,3 +150,19 @@ def test_the_course_stays_below_its_threshold_in_silence_and_above_in_a_tone(cam
     if loud is not None:
         assert np.all(loud.statistic > loud.threshold)
     assert camera is GLOBAL or loud is not None
+
+
+def test_no_tone_is_put_into_pixels_that_weren_t_read():
+    frames, motion, signal = measured(GLOBAL, "silence", 0.0)
+    estimator = Registry().create("motion_estimator", "gradient")
+
+    def carried_out(decoded: bool):
+        read = replace(motion, decoded=decoded)
+        found = detect(read, signal)
+        return control(frames, read, signal, found, estimator.estimate, lambda _: signal, key_interval=0.0)  # type: ignore[attr-defined]
+
+    assert carried_out(decoded=True).gain is not None
+    controls = carried_out(decoded=False)
+    assert controls.gain is None
+    assert controls.power is not None
+    assert any("read from what the codec decided" in reason for reason in controls.untold)

@@ -79,6 +79,8 @@ class Motion:
     codec_gain : float or None
         Share of a small motion that the codec left in the decoded pixels, as estimated; 1 where it swallowed nothing,
         None where that isn't known. `displacement` is true to scale where the estimator made up for it.
+    decoded : bool
+        Whether it was read from decoded pixels, and not from what the codec decided of them.
     method : str
         Of an estimator that chooses among methods: which it chose, and why ("gradient: ..."); else "".
 
@@ -101,6 +103,7 @@ class Motion:
     warnings: tuple[str, ...] = ()
     path: NDArray[np.float64] | None = None
     codec_gain: float | None = None
+    decoded: bool = True
     method: str = ""
 
     def __post_init__(self) -> None:

@@ -209,12 +209,17 @@ def control(
     if motion.quantity == DISPLACEMENT and not motion.doubt:
         upper = 0.45 * (signal.rate if motion.observed.shape[1] > 1 else motion.frame_rate)
         tone = Tone.suited(motion.frame_rate, upper, _INJECTED_RMS, signal.axis)
-        try:
-            gain = gain_of(motion, estimate(_injected(frames, tone)), tone)
-            if gain is None:
-                untold.append("the injected tone: nothing shows along its axis, or rows were read in another way")
-        except VmforensicsError as error:
-            untold.append(f"the injected tone: {error.message}")
+        if motion.decoded:
+            try:
+                gain = gain_of(motion, estimate(_injected(frames, tone)), tone)
+                if gain is None:
+                    untold.append("the injected tone: nothing shows along its axis, or rows were read in another way")
+            except VmforensicsError as error:
+                untold.append(f"the injected tone: {error.message}")
+        else:
+            untold.append(
+                "the injected tone: the motion was read from what the codec decided, and none ever coded the tone"
+            )
         power = power_of(
             motion,
             signal,

@@ -158,6 +158,7 @@ def _of_stripes(
             doubt="; ".join(doubts),
             warnings=(*doubts, *notes),
             codec_gain=gain,
+            decoded=False,
         )
     return Motion(
         displacement=inferred.displacement,
@@ -171,6 +172,7 @@ def _of_stripes(
         doubt="; ".join(doubts),
         warnings=(*doubts, *notes),
         codec_gain=gain,
+        decoded=False,
     )
 
 
