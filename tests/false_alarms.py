@@ -26,7 +26,7 @@ from vmforensics.custody import WatchedStream
 from vmforensics.data import Evidence, Motion, Region, SensorFrames, Shutter, Signal, Verdict
 from vmforensics.detection import FALSE_ALARM_RATE, detect
 from vmforensics.errors import VmforensicsError
-from vmforensics.kinds import find_made_up, without_made_up
+from vmforensics.kinds import find_made_up
 from vmforensics.plugins import Registry
 from vmforensics.recovery.controlling import combined_apart, control, heeded
 from vmforensics.recovery.inspect import InspectedStream
@@ -124,7 +124,7 @@ class Soundless:
         )
         motion = estimator.estimate(frames)  # type: ignore[attr-defined]
         made_up = find_made_up(motion, frames.stream.index, frames.stream.types)  # type: ignore[attr-defined]
-        motion = without_made_up(motion, made_up)
+        motion = motion.without(made_up.frames)
         signal = combiner.combine(motion)  # type: ignore[attr-defined]
         interval, lines = key_interval(stream, motion.frame_rate), lines_of_lamps(frames)
         zone = dead_zone(frames.stream)

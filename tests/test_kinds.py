@@ -7,7 +7,7 @@ import pytest
 from numpy.typing import NDArray
 
 from vmforensics.data import Channel, Motion
-from vmforensics.kinds import find_made_up, without_made_up
+from vmforensics.kinds import find_made_up
 
 FRAMES, RATE, SIGMA = 240, 500.0, 0.003
 TYPES = ("I", *"BBP" * 80)[:FRAMES]
@@ -43,7 +43,7 @@ def test_a_motion_of_frames_predicted_from_both_sides_alone_is_left_out():
     assert np.array_equal(found.frames, np.flatnonzero(BOTH_SIDES))
     assert found.rms == pytest.approx(0.015, rel=0.2)
     assert found.others < 0.004
-    left = without_made_up(seen, found)
+    left = seen.without(found.frames)
     assert np.array_equal(left.observed[:, 0], ~BOTH_SIDES)
     assert not left.displacement[BOTH_SIDES].any()
     assert np.array_equal(left.displacement[~BOTH_SIDES], seen.displacement[~BOTH_SIDES])
@@ -58,7 +58,7 @@ def test_what_all_frames_may_share_stays(common):
     seen = motion(common)
     found = find_made_up(seen, np.arange(FRAMES), TYPES)
     assert len(found.frames) == 0
-    assert without_made_up(seen, found) is seen
+    assert seen.without(found.frames) is seen
 
 
 def test_nothing_is_asked_of_rows_of_one_measurement_and_of_few_frames():

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -52,14 +52,16 @@ def find_made_up(motion: Motion, index: NDArray[np.int64], types: Sequence[str])
         Kind of each, as the decoder has it ("I", "P", "B").
     """
     nothing = MadeUp(np.zeros(0, np.int64))
-    steady = motion.steadied()[0]
-    halves = [steady.half(k) for k in (0, 1)]
-    if motion.observed.shape[1] > 1 or not all(half.channels for half in halves):
+    if motion.observed.shape[1] > 1:
         return nothing
     kind = np.full(len(motion.frame_times), "", dtype="<U1")
     kind[index] = types
     kinds = [motion.observed[:, 0] & (kind == _BOTH_SIDES), motion.observed[:, 0] & np.isin(kind, ["I", "P"])]
     if min(int(np.count_nonzero(own)) for own in kinds) < _FEW:
+        return nothing
+    steady = motion.steadied()[0]
+    halves = [steady.half(k) for k in (0, 1)]
+    if not all(half.channels for half in halves):
         return nothing
     found = np.zeros((2, 2))  # of either kind: the halves' covariance, summed over both axes, and its variance
     for axis in ((1.0, 0.0), (0.0, 1.0)):
@@ -72,13 +74,3 @@ def find_made_up(motion: Motion, index: NDArray[np.int64], types: Sequence[str])
     if own - rest < _SURE * np.sqrt(own_variance + rest_variance) or own < _LARGER * rest:
         return nothing
     return MadeUp(np.flatnonzero(kinds[0]), float(np.sqrt(own)), float(np.sqrt(rest)))
-
-
-def without_made_up(motion: Motion, made_up: MadeUp) -> Motion:
-    """The motion with those frames unobserved."""
-    if not len(made_up.frames):
-        return motion
-    observed, displacement = motion.observed.copy(), motion.displacement.copy()
-    observed[made_up.frames] = False
-    displacement[made_up.frames] = 0
-    return replace(motion, observed=observed, displacement=displacement)

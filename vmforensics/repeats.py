@@ -111,10 +111,7 @@ def without_repeats(motion: Motion, repeats: Repeats) -> Motion:
         return replace(motion, displacement=np.zeros_like(motion.displacement))
     if not len(repeats.frames):
         return motion
-    observed, displacement = motion.observed.copy(), motion.displacement.copy()
-    observed[repeats.frames] = False
-    displacement[repeats.frames] = 0
-    return replace(motion, observed=observed, displacement=displacement, doubt=motion.doubt or repeats.doubt)
+    return replace(motion.without(repeats.frames), doubt=motion.doubt or repeats.doubt)
 
 
 def _period(repeated: NDArray[np.bool_]) -> int:

@@ -19,11 +19,11 @@ _FAR = 0.05
 """px from frame to frame. Sound moves a part by less; of real tuning forks and guitar strings that move by 0.06 to
 1.1 px exact phase tells as much as least squares or more (up to 40 dB, where the motion folds back)."""
 
-_MOST_ALONE = 3e8  # px of frames coded by themselves, some minutes of work
 _AS_ONE = 0.5
 """Share of what parts show of a signal that one motion must account for; codec-cells, which takes them as one, gains
 3 dB on the median."""
 
+_MOST_ALONE = 3e8  # px of frames coded by themselves, some minutes of work
 _LEAST_CODED = 2**14  # px; of fewer a codec's decisions tell too little of frames that it predicts from both sides
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import ClassVar
 
 import numpy as np
@@ -14,10 +15,9 @@ from vmforensics.errors import RegionError, Unsuitable
 from vmforensics.numerics.coded.cells import CellReader
 from vmforensics.numerics.coded.dither import DitheredPicture, Stir
 from vmforensics.numerics.coded.fitted import FittedPicture
-from vmforensics.numerics.coded.gain import gain_left
+from vmforensics.numerics.coded.gain import MOST_LOST, gain_left
 from vmforensics.numerics.coded.readings import CodedReadings, coding_of, each_alone, likeliest_noise, read
 from vmforensics.numerics.coded.solver import PredictedSolver
-from vmforensics.numerics.coded.tables import TableReader
 from vmforensics.numerics.mean_template import MeanTemplate
 from vmforensics.stages import MotionEstimator
 from vmforensics_global_shutter.clarity import clarity
@@ -142,7 +142,7 @@ def _measured(frames: SensorFrames) -> Motion:
         channels=CHANNELS,
         frame_rate=frames.clock.rate,
         exposure=frames.shutter.exposure,
-        warnings=tuple(_warnings(frames, halved, gain, blind)),
+        warnings=tuple(_warnings(frames, halved, readings, gain, blind)),
         codec_gain=gain,
         decoded=False,
     )
@@ -196,18 +196,17 @@ def _of_tables(
     """Of JPEG pictures."""
     blocks = halved.blocks
     stir = Stir.of(pixels.displacement[:, None], pixels.precision[None])
-    found = DitheredPicture.find(frames, template.still, blocks, stir, least_lost=_LEAST_LOST)
+    found = DitheredPicture.find(frames, template.still, blocks, stir, least_lost=_LEAST_LOST, refine=True)
     if found is None:
         raise Unsuitable(
             "the levels of the pictures tell no more than their pixels: they were hardly rounded, too little changes "
             "from frame to frame, or they were coded more than once",
             hint=_HINT,
         )
-    picture = found.refined(frames, blocks)
-    readings = read(frames, picture.solver(blocks), TableReader(blocks.top, blocks.left), picture.sigma)
+    readings = read(frames, found.solver(blocks), found.reader(blocks), found.sigma)
     if readings is None or readings.excess > _LARGEST_EXCESS:
         raise Unsuitable("the two halves of the picture disagree by more than their levels allow", hint=_HINT)
-    return readings
+    return replace(readings, lost=found.lost)
 
 
 def _about_types(readings: CodedReadings, observed: NDArray[np.bool_]) -> NDArray[np.float32]:
@@ -234,7 +233,9 @@ def _blind(readings: CodedReadings) -> float:
     return float(np.mean(known < _NEXT_TO_NOTHING * np.quantile(known, 0.9))) if len(known) else 0.0
 
 
-def _warnings(frames: SensorFrames, halved: HalvedBlocks, gain: float | None, blind: float) -> Iterator[str]:
+def _warnings(
+    frames: SensorFrames, halved: HalvedBlocks, readings: CodedReadings, gain: float | None, blind: float
+) -> Iterator[str]:
     if frames.shutter.is_rolling:
         yield "one displacement a frame of a rolling shutter: sound above half the frame rate is lost"
     if halved.share < _PART:
@@ -246,6 +247,11 @@ def _warnings(frames: SensorFrames, halved: HalvedBlocks, gain: float | None, bl
         yield (
             f"the compression kept next to nothing of {blind:.0%} of the frames, which others were predicted around: "
             "what is read of them falls short of the motion"
+        )
+    if readings.lost > MOST_LOST:
+        yield (
+            f"the compression took {readings.lost:.0f} dB of what the picture tells of motion: how large the motion is "
+            "may be off by a fifth"
         )
     if gain is not None and gain < _SWALLOWED:
         yield (

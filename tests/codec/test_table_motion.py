@@ -2,17 +2,25 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from tests.codec.test_coded_motion import clip, ignoring_the_codec, measured
 from vmforensics.assessment import Knowledge, assess_clip
 from vmforensics.assessment.codec_bound import codec_bound
-from vmforensics.data import Region, SensorFrames, Shutter, TableCoding
-from vmforensics.numerics.coded.tables import MIDDLE, TableReader
-from vmforensics.numerics.coded.transforms import transformed
-from vmforensics.testing import Camera, simulate, write_clip
+from vmforensics.data import FrameBlock, Region, SensorFrames, Shutter, TableCoding
+from vmforensics.numerics.coded.dither import DitheredPicture, Stir
+from vmforensics.numerics.coded.gain import gain_left
+from vmforensics.numerics.coded.readings import CodedReadings
+from vmforensics.numerics.coded.tables import MIDDLE, ROUNDINGS, TableReader
+from vmforensics.numerics.coded.transforms import COSINE, transformed, untransformed
+from vmforensics.numerics.mean_template import MeanTemplate
+from vmforensics.testing import Camera, StoredFrames, simulate, write_clip
 from vmforensics.testing.sound import silence
+from vmforensics_global_shutter.macroblocks import HalvedBlocks
+from vmforensics_global_shutter.pixel_halves import PixelHalves
 from vmforensics_media.jpeg import luma_table
 from vmforensics_media.video import VideoFile
 from vmforensics_rolling_shutter.motion import coded_motion, row_motion
@@ -212,3 +220,57 @@ def test_every_readout_direction(tmp_path, direction):
     frames, simulated = clip(tmp_path, "clip", direction=direction, size=size, codec="mjpeg", quality=3)
     read, weight, truth = in_stripes(RowMotion(RowMotion.Params()).estimate(frames), simulated)
     assert (weight * read * truth).sum() / (weight * truth * truth).sum() == pytest.approx(1, abs=0.1)
+
+
+@pytest.mark.parametrize("share", ROUNDINGS)
+def test_how_the_encoder_rounded_is_found(share):
+    """A picture that noise and motion dither, coded by an encoder that rounds as it is told."""
+    camera = Camera(96, 96, 1000, 160, noise=(1.5**2, 0.0))
+    simulation = simulate(camera, scene="natural", sound="melody", rms_px=0.05, seed=2)
+    steps = np.full((8, 8), 8.0, np.float32)
+    coded = [_coded(frame, steps, share) for block in simulation.sensor_frames().blocks() for frame in block.luma]
+    frames = StoredFrames(np.array(coded), rate=1000.0, table=steps).sensor_frames()
+    template = MeanTemplate.measure(frames)
+    halved = HalvedBlocks.of(frames, template, textured=False)
+    pixels = PixelHalves.measure(frames, template)
+    stir = Stir.of(pixels.displacement[:, None], pixels.precision[None])
+    assert halved is not None
+    found = DitheredPicture.find(frames, template.still, halved.blocks, stir, least_lost=0.0)
+    assert found is not None
+    assert found.share == share
+    assert found.sigma == pytest.approx(1.5, rel=0.1)
+
+
+def _coded(frame, steps, share):
+    """A frame whose blocks were rounded to a table's steps."""
+    rows, cols = frame.shape
+    blocks = frame.reshape(rows // 8, 8, cols // 8, 8).swapaxes(1, 2).reshape(-1, 8, 8).astype(np.float64) - MIDDLE
+    values = transformed(blocks, COSINE) / steps.ravel()
+    levels = np.sign(values) * np.floor(np.abs(values) + share)
+    decoded = untransformed(levels * steps.ravel(), COSINE) + MIDDLE
+    decoded = decoded.reshape(rows // 8, cols // 8, 8, 8).swapaxes(1, 2).reshape(rows, cols)
+    return np.clip(np.rint(decoded), 0, 255).astype(np.uint8)
+
+
+def test_cells_end_where_the_encoder_rounded():
+    frame = np.full((1, 8, 8), MIDDLE, np.uint8)
+    wide = TableReader(np.array([0]), np.array([0]), 0.375)
+    (cells,) = wide.read(iter([FrameBlock(np.array([0]), frame, (), (TableCoding(np.full((8, 8), 8, np.float32)),))]))
+    assert cells.high[0] == pytest.approx(np.full(64, 5.0))
+    assert cells.low[0] == pytest.approx(np.full(64, -5.0))
+    frame = np.rint(untransformed(8.0 * np.eye(64)[[3]], COSINE) + MIDDLE).astype(np.uint8)
+    (cells,) = wide.read(iter([FrameBlock(np.array([0]), frame, (), (TableCoding(np.full((8, 8), 8, np.float32)),))]))
+    assert (cells.low[0, 3], cells.high[0, 3]) == (5.0, 13.0)
+
+
+def test_no_gain_is_stated_where_the_quantiser_took_nearly_all():
+    random = np.random.default_rng(4)
+    motion = 0.05 * random.standard_normal((400, 1, 1))
+    along = np.array([1.0, 0.0, 1.0, 0.0])
+    seen = motion * along + 1e-3 * random.standard_normal((400, 1, 4))
+    precision = np.broadcast_to(np.eye(4) / 1e-6, (400, 1, 4, 4)).astype(np.float32)
+    kinds = np.full(400, "I", dtype=object)
+    readings = CodedReadings(seen.astype(np.float32), precision, kinds, 1.0, 1.0, 1.0, by_table=True, lost=8.0)
+    plain = 0.9 * motion * along + 1e-3 * random.standard_normal((400, 1, 4))
+    assert gain_left(plain, readings, (1.0, 1.0)) == pytest.approx(0.9, abs=0.02)
+    assert gain_left(plain, replace(readings, lost=12.0), (1.0, 1.0)) is None

@@ -12,7 +12,7 @@ from vmforensics.custody import WatchedStream
 from vmforensics.data import Clock, FrameStream, Motion, Region, SensorFrames, Shutter, Signal, Verdict
 from vmforensics.detection import FALSE_ALARM_RATE, detect
 from vmforensics.errors import VmforensicsError
-from vmforensics.kinds import find_made_up, without_made_up
+from vmforensics.kinds import find_made_up
 from vmforensics.plugins import Registry
 from vmforensics.recovery import guard
 from vmforensics.recovery.controlling import combined_apart
@@ -129,7 +129,7 @@ class Listener:
         frames = SensorFrames(seen, self.clock, self.shutter, region)
         motion = guard.call(estimated, lambda: estimator.estimate(frames), Motion)
         motion = without_repeats(motion, find_repeats(seen.index, seen.change, seen.exact, seen.types, seen.frozen))
-        motion = without_made_up(motion, find_made_up(motion, seen.index, seen.types))
+        motion = motion.without(find_made_up(motion, seen.index, seen.types).frames)
 
         def combine(measured: Motion) -> Signal:
             return guard.call(combined, lambda: combiner.combine(measured), Signal)

@@ -19,7 +19,7 @@ from vmforensics.case import USUAL_STAGES, ShutterKind
 from vmforensics.custody import Ledger, WatchedStream
 from vmforensics.data import Clock, Motion, Region, RowTime, SensorFrames, Shutter
 from vmforensics.errors import RegionError, TooFewFrames, Unsuitable
-from vmforensics.kinds import find_made_up, without_made_up
+from vmforensics.kinds import find_made_up
 from vmforensics.light import judge_exposure, judge_lamp
 from vmforensics.plugins import Registry
 from vmforensics.readout import judge_readout
@@ -136,7 +136,7 @@ def measure(sight: Sight, kind: ShutterKind, registry: Registry, ledger: Ledger,
         else:
             repeats = _repeats(seen)
             motion = without_repeats(motion, repeats)
-            motion = without_made_up(motion, find_made_up(motion, seen.index, seen.types))
+            motion = motion.without(find_made_up(motion, seen.index, seen.types).frames)
             floor = floor_of(motion, lowest=min(80.0, upper / 4), highest=1000.0)
             if floor is not None and strip is not None:
                 floor = floor.of_more(strip.row_share if rolling else strip.share)

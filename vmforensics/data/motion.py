@@ -151,6 +151,15 @@ class Motion:
             channels=tuple(self.channels[i] for i in keep),
         )
 
+    def without(self, frames: NDArray[np.int64]) -> Motion:
+        """The same with some frames unobserved, by their numbers."""
+        if not len(frames):
+            return self
+        observed, displacement = self.observed.copy(), self.displacement.copy()
+        observed[frames] = False
+        displacement[frames] = 0
+        return replace(self, observed=observed, displacement=displacement)
+
     def along(self, axis: tuple[float, float]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         """Displacement along one axis, by weighted least squares over the channels.
 

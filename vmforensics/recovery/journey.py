@@ -25,7 +25,7 @@ from vmforensics.data import Clock, Detection, FrameStream, Motion, Recovery, Re
 from vmforensics.detection import detect
 from vmforensics.display import describe_turn, region_hint
 from vmforensics.errors import OutputError, RegionError, TimingError, Unsuitable
-from vmforensics.kinds import find_made_up, without_made_up
+from vmforensics.kinds import find_made_up
 from vmforensics.light import Light, judge_exposure, judge_lamp, lamp_lines
 from vmforensics.readout import Readout, ReadoutVerdict, judge_readout
 from vmforensics.recovery import guard
@@ -297,7 +297,7 @@ class Journey:
                     f"{made_up.rms:.2g} px RMS, the others {made_up.others:.2g} px: the codec made it, and they count "
                     "as gaps"
                 )
-            motion = without_made_up(motion, made_up)
+            motion = motion.without(made_up.frames)
             record["output_sha256"] = array_digest(motion.displacement, motion.precision, motion.observed)
             if frames.shutter.is_rolling:
                 self._look_at_lamp(frames)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from threadpoolctl import threadpool_limits
 
 from vmforensics.data import FrameCoding, SensorFrames, TableCoding
@@ -10,7 +12,6 @@ from vmforensics.numerics.coded.dither import DitheredPicture, Stir
 from vmforensics.numerics.coded.fitted import FittedPicture
 from vmforensics.numerics.coded.readings import coarse, coding_of, each_alone, likeliest_noise, read
 from vmforensics.numerics.coded.solver import PredictedSolver
-from vmforensics.numerics.coded.tables import TableReader
 from vmforensics.numerics.mean_template import MeanTemplate
 from vmforensics_rolling_shutter.motion.row_readings import RowReadings
 from vmforensics_rolling_shutter.motion.stripe_blocks import StripeBlocks
@@ -90,7 +91,7 @@ def _of_tables(
     found = DitheredPicture.find(frames, template.still, blocks, stir)
     if found is None:
         return None
-    inferred = read(frames, found.solver(blocks), TableReader(blocks.top, blocks.left), found.sigma)
+    inferred = read(frames, found.solver(blocks), found.reader(blocks), found.sigma)
     if inferred is None or inferred.excess > _LARGEST_EXCESS:
         return None
-    return StripeReadings(inferred, stripes.rows)
+    return StripeReadings(replace(inferred, lost=found.lost), stripes.rows)

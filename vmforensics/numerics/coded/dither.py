@@ -15,16 +15,15 @@ from vmforensics.numerics.coded.levels import Levels
 from vmforensics.numerics.coded.quantisation import kept_information, told_by_cell
 from vmforensics.numerics.coded.solver import TableSolver, coefficients, noise_of
 from vmforensics.numerics.coded.still import StillPicture
-from vmforensics.numerics.coded.tables import MIDDLE, TableReader
+from vmforensics.numerics.coded.tables import MIDDLE, PLAIN, ROUNDINGS, TableReader, limit_above
 from vmforensics.numerics.coded.transforms import CONSTANT, COSINE, SIDE, TRANSFORMS
 from vmforensics.numerics.noise import QUANTISATION
 
 _FRAMES = 120  # that the picture is found from, spread over the clip, each with the one after it for the noise
-_ROUNDS, _FIRST = 5, 2  # of refinement, and after how many the noise is chosen
-_NOISES = (0.85, 1.0)  # of the noise that the levels' changes tell
+_ROUNDS, _FIRST = 5, 2  # of refinement, and after how many the rounding is chosen
 _LONGEST_STEP = 0.5  # of the noise's standard deviation
 _LEAST_EXPLAINED = 0.5  # share of the blocks that must lie on the lattice
-_NEAR = np.arange(-1.5, 2.0)  # limits of the cells about the nearest level, in steps
+_NEAR = np.arange(-2, 2)  # levels, from a coefficient's own, above which a limit counts
 
 LEAST_LOST = 4.0
 """dB; where the quantiser took less of the information on motion, stripes of eight rows can lose more than they win."""
@@ -76,6 +75,10 @@ class DitheredPicture:
         The camera's noise before compression.
     explained : float
         Share of the blocks that lay on the lattice.
+    lost : float, dB
+        What the quantiser took of the information on motion.
+    share : float
+        How the encoder rounded, as `TableReader` takes it.
     likelihood : float
         Logarithm, of the levels that it was refined on.
     """
@@ -86,12 +89,18 @@ class DitheredPicture:
     dither: NDArray[np.float64]
     sigma: float
     explained: float
+    lost: float
+    share: float = PLAIN
     likelihood: float = -np.inf
 
     @property
     def kept(self) -> NDArray[np.float64]:
         """Share of its information that each coefficient keeps between the limits [shape=(blocks, 64), float64]."""
-        return _kept(self.values, self.steps, self.dither)
+        return _kept(self.values, self.steps, self.dither, self.share)
+
+    def reader(self, blocks: CodedBlocks) -> TableReader:
+        """What reads the cells of some blocks."""
+        return TableReader(blocks.top, blocks.left, self.share)
 
     def solver(self, blocks: CodedBlocks) -> TableSolver:
         """What reads motion against this picture."""
@@ -106,13 +115,15 @@ class DitheredPicture:
         stir: Stir,
         *,
         least_lost: float = LEAST_LOST,
+        refine: bool = False,
     ) -> DitheredPicture | None:
         """Find picture and noise from the levels of some frames.
 
         The mean of the decoded frames is a staircase of the picture that the camera saw, smoothed by noise and motion
         only. Where a coefficient takes two levels, the share of either tells how far its mean lies from the limit
-        between them, in units of what dithers it; where it keeps to one, the middle of that cell is taken. One step of
-        Newton's method on the likelihood of all levels, given the motion that they yield themselves, then betters it.
+        between them, in units of what dithers it; where it keeps to one, that is taken. One step of Newton's method on
+        the likelihood of all levels, given the motion that they yield themselves, then betters it. Of the ways in which
+        encoders round, the one that makes the levels likeliest is taken.
 
         The noise comes from the levels' changes between successive frames, of coefficients whose place in their cells
         may count as random: those of one step or more.
@@ -129,6 +140,10 @@ class DitheredPicture:
             How much the picture moves.
         least_lost : float, dB
             What the quantiser must have taken of the information on motion.
+        refine : bool
+            Whether to take more such steps, of all coefficients but the brightness. Each goes by the motion that the
+            last picture shows. Where motion is known far better than a coefficient is by itself, as that of a whole
+            frame, this comes close to the true picture; of stripes, whose own errors it would copy, it doesn't.
 
         Returns
         -------
@@ -136,47 +151,39 @@ class DitheredPicture:
             None where too few blocks lie on the lattice, too little changes to tell the noise, or the quantiser took so
             little that there isn't much to be had.
         """
-        reader = TableReader(blocks.top, blocks.left)
-        levels = Levels.over(reader.read(_some(frames)), blocks.group)
+        levels = Levels.over(TableReader(blocks.top, blocks.left).read(_some(frames)), blocks.group)
         if levels is None or levels.explained < _LEAST_EXPLAINED:
             return None
         _, design = coefficients(blocks, mean)
         slopes = design[:2, COSINE].astype(np.float64)
         sigma = levels.noise(np.einsum("abk,a->bk", slopes**2, stir.between))
-        if sigma is None or _lost(slopes, levels.steps, sigma) < least_lost:
+        lost = 0.0 if sigma is None else _lost(slopes, levels.steps, sigma)
+        if sigma is None or lost < least_lost:
             return None
         dither = np.sqrt(sigma**2 + QUANTISATION + np.einsum("abk,a->bk", slopes**2, stir.about))
-        values = levels.means(dither)
-        first = cls(_showing(mean, blocks, values), values, levels.steps, dither, sigma, levels.explained)
-        return first._bettered(levels, blocks, reader.read(_some(frames)))
+        tried = []
+        for share in ROUNDINGS:
+            values = levels.means(dither, share)
+            still = _showing(mean, blocks, values)
+            first = cls(still, values, levels.steps, dither, sigma, levels.explained, lost, share)
+            every = list(first.reader(blocks).read(_some(frames)))
+            begun = first._bettered(levels, blocks, every)
+            tried.append(begun._refined(blocks, every, _FIRST) if refine else begun)
+        found = max(tried, key=lambda each: each.likelihood)
+        if not refine:
+            return found
+        return found._refined(blocks, list(found.reader(blocks).read(_some(frames))), _ROUNDS - _FIRST)
 
-    def _bettered(self, levels: Levels, blocks: CodedBlocks, every: Iterator[Cells]) -> DitheredPicture:
+    def _bettered(self, levels: Levels, blocks: CodedBlocks, every: list[Cells]) -> DitheredPicture:
         """One step of Newton's method on the likelihood of those coefficients that took several levels."""
         used = np.nonzero(levels.varies & ~CONSTANT[COSINE])
         loose = levels.steps[used] ** -2 * 12  # as if anywhere in a cell
         score, information, _ = self._told(used, blocks, every)
-        return self._moved(used, score - (self.values - levels.mean)[used] * loose, information + loose, blocks)
+        moved = self._moved(used, score - (self.values - levels.mean)[used] * loose, information + loose, blocks)
+        return replace(moved, likelihood=moved._told(used, blocks, every)[2])
 
-    def refined(self, frames: SensorFrames, blocks: CodedBlocks) -> DitheredPicture:
-        """The same after more such steps, of all coefficients but the brightness.
-
-        Each goes by the motion that the last picture shows. Where motion is known far better than a coefficient
-        is by itself, as that of a whole frame, this comes close to the true picture; of stripes, whose own errors it
-        would copy, it doesn't. Levels that change by motion make the noise look larger than it is, and with too large a
-        noise what is read falls off with the size of the motion: the likelier of two is taken.
-
-        Parameters
-        ----------
-        frames, blocks
-            Those that it was found in.
-        """
-        every = list(TableReader(blocks.top, blocks.left).read(_some(frames)))
-        tried = [replace(self, sigma=share * self.sigma)._refined(every, blocks, _FIRST) for share in _NOISES]
-        likeliest = max(tried, key=lambda found: found.likelihood)
-        return likeliest._refined(every, blocks, _ROUNDS - _FIRST)
-
-    def _refined(self, every: list[Cells], blocks: CodedBlocks, rounds: int) -> DitheredPicture:
-        """Refined with the noise as it is."""
+    def _refined(self, blocks: CodedBlocks, every: list[Cells], rounds: int) -> DitheredPicture:
+        """After more such steps, of all coefficients but the brightness."""
         used = np.nonzero(np.broadcast_to(~CONSTANT[COSINE], self.values.shape))
         damping = self.steps[used] ** -2 * 12
         picture = self
@@ -243,14 +250,17 @@ def _showing(picture: StillPicture, blocks: CodedBlocks, values: NDArray[np.floa
     return StillPicture.of(blocks.put(pixels, picture.mean))
 
 
-def _kept(values: NDArray[np.float64], steps: NDArray[np.float64], dither: NDArray[np.float64]) -> NDArray[np.float64]:
-    """The share of its information that each coefficient keeps where it lies, half a step about each level."""
+def _kept(
+    values: NDArray[np.float64], steps: NDArray[np.float64], dither: NDArray[np.float64], share: float
+) -> NDArray[np.float64]:
+    """The share of its information that each coefficient keeps where it lies, by the limits next to it."""
     from scipy.special import ndtr
 
-    ratio = steps / dither
-    place = (_NEAR - (values / steps - np.rint(values / steps))[..., None]) * ratio[..., None]
-    density = np.exp(-0.5 * place**2) / np.sqrt(2 * np.pi)
-    mass = np.maximum(np.diff(ndtr(place), axis=-1), 1e-12)
+    ratio, place = steps / dither, values / steps
+    level = np.sign(place) * np.floor(np.abs(place) + share)
+    apart = (limit_above(level[..., None] + _NEAR, share) - place[..., None]) * ratio[..., None]
+    density = np.exp(-0.5 * apart**2) / np.sqrt(2 * np.pi)
+    mass = np.maximum(np.diff(ndtr(apart), axis=-1), 1e-12)
     return np.asarray(
         np.where(ratio < 2, kept_information(ratio), np.sum(np.diff(density, axis=-1) ** 2 / mass, axis=-1))
     )

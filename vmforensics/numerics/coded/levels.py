@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from vmforensics.numerics.coded.cells import Cells
 from vmforensics.numerics.coded.quantisation import level_changes
-from vmforensics.numerics.coded.tables import MIDDLE
+from vmforensics.numerics.coded.tables import MIDDLE, PLAIN, limit_above
 from vmforensics.numerics.coded.transforms import CONSTANT, COSINE, SIDE
 from vmforensics.numerics.noise import QUANTISATION
 
@@ -59,7 +59,7 @@ class Levels:
         Parameters
         ----------
         every
-            The frames' cells, those of successive frames next to one another.
+            The frames' cells, limits half a step about each level, those of successive frames next to one another.
         group : ndarray [shape=(blocks,), int64]
             Which stripe each block lies in: what lamps light alike.
 
@@ -136,18 +136,22 @@ class Levels:
             low, high = (sigma, high) if self.pairs * float(np.sum(share * told)) < seen else (low, sigma)
         return max((low + high) / 2, _LEAST_NOISE)
 
-    def means(self, dither: NDArray[np.float64]) -> NDArray[np.float64]:
+    def means(self, dither: NDArray[np.float64], share: float = PLAIN) -> NDArray[np.float64]:
         """The coefficients' means (DN) by how often each level occurred.
 
         Parameters
         ----------
         dither : ndarray [shape=(blocks, 64), float64, DN]
             Standard deviation of what smooths the staircase: noise and motion.
+        share
+            How the encoder rounded, as `TableReader` takes it.
         """
         from scipy.special import ndtri
 
-        below = np.floor(self.mean / self.steps)
-        share = np.clip(self.mean / self.steps - below, _RAREST, 1 - _RAREST)
-        beyond = np.clip(dither * ndtri(share), -self.steps / 2, self.steps / 2)
+        level = self.mean / self.steps
+        below = np.floor(level)
+        often = np.clip(level - below, _RAREST, 1 - _RAREST)
+        beyond = np.clip(dither * ndtri(often), -self.steps / 2, self.steps / 2)
         coarse = self.varies & (self.steps > _COARSE * dither)
-        return np.where(coarse, (below + 0.5) * self.steps + beyond, self.mean)
+        smoothed = self.mean + self.varies * (PLAIN - share) * self.steps * np.clip(level, -1, 1)
+        return np.where(coarse, limit_above(below, share) * self.steps + beyond, smoothed)

@@ -41,6 +41,8 @@ class CodedReadings:
         the types of frame.
     by_table : bool
         Whether the pictures are JPEG's, each coded by itself.
+    lost : float, dB
+        What JPEG's quantiser took of the information on motion; 0 where it isn't told.
     """
 
     displacement: NDArray[np.float32]
@@ -50,6 +52,7 @@ class CodedReadings:
     explained: float
     excess: float
     by_table: bool
+    lost: float = 0.0
 
 
 def coding_of(frames: SensorFrames) -> FrameCoding | TableCoding | None:
