@@ -12,12 +12,15 @@ from threadpoolctl import threadpool_limits
 
 from vmforensics.data import Channel, FrameCoding, Motion, SensorFrames, TableCoding
 from vmforensics.errors import RegionError, Unsuitable
+from vmforensics.numerics.coded.blocks import CodedBlocks
 from vmforensics.numerics.coded.cells import CellReader
 from vmforensics.numerics.coded.dither import DitheredPicture, Stir
 from vmforensics.numerics.coded.fitted import FittedPicture
 from vmforensics.numerics.coded.gain import MOST_LOST, gain_left
 from vmforensics.numerics.coded.readings import CodedReadings, coding_of, each_alone, likeliest_noise, read
 from vmforensics.numerics.coded.solver import PredictedSolver
+from vmforensics.numerics.coded.still import StillPicture
+from vmforensics.numerics.coded.straight import straightened
 from vmforensics.numerics.mean_template import MeanTemplate
 from vmforensics.stages import MotionEstimator
 from vmforensics_global_shutter.clarity import clarity
@@ -185,9 +188,9 @@ def _of_intra(frames: SensorFrames, template: MeanTemplate, halved: HalvedBlocks
     blocks = halved.blocks
     found = FittedPicture.find(frames, template.still, blocks)
     readings = None if found is None else read(frames, found.solver(blocks), found.reader(blocks), found.sigma)
-    if readings is None:
+    if found is None or readings is None:
         raise Unsuitable("too few of the predictions within the frames could be found", hint=_HINT)
-    return readings
+    return _straight(readings, blocks, found.still)
 
 
 def _of_tables(
@@ -206,7 +209,14 @@ def _of_tables(
     readings = read(frames, found.solver(blocks), found.reader(blocks), found.sigma)
     if readings is None or readings.excess > _LARGEST_EXCESS:
         raise Unsuitable("the two halves of the picture disagree by more than their levels allow", hint=_HINT)
-    return replace(readings, lost=found.lost)
+    return replace(_straight(readings, blocks, found.still, found.kept), lost=found.lost)
+
+
+def _straight(
+    readings: CodedReadings, blocks: CodedBlocks, picture: StillPicture, weight: NDArray[np.float64] | float = 1.0
+) -> CodedReadings:
+    """The same in proportion to the motion."""
+    return replace(readings, displacement=straightened(readings.displacement, blocks, picture, weight))
 
 
 def _about_types(readings: CodedReadings, observed: NDArray[np.bool_]) -> NDArray[np.float32]:

@@ -21,6 +21,7 @@ from vmforensics.numerics.noise import QUANTISATION
 
 _FRAMES = 120  # that the picture is found from, spread over the clip, each with the one after it for the noise
 _ROUNDS, _FIRST = 5, 2  # of refinement, and after how many the rounding is chosen
+_SAMPLE = 600  # blocks that it is chosen on
 _LONGEST_STEP = 0.5  # of the noise's standard deviation
 _LEAST_EXPLAINED = 0.5  # share of the blocks that must lie on the lattice
 _NEAR = np.arange(-2, 2)  # levels, from a coefficient's own, above which a limit counts
@@ -80,7 +81,7 @@ class DitheredPicture:
     share : float
         How the encoder rounded, as `TableReader` takes it.
     likelihood : float
-        Logarithm, of the levels that it was refined on.
+        Logarithm, of the levels that it was judged by.
     """
 
     still: StillPicture
@@ -161,26 +162,42 @@ class DitheredPicture:
         if sigma is None or lost < least_lost:
             return None
         dither = np.sqrt(sigma**2 + QUANTISATION + np.einsum("abk,a->bk", slopes**2, stir.about))
+        blank = cls(mean, levels.mean, levels.steps, dither, sigma, levels.explained, lost)
+        begun = blank._rounded(levels, blocks, blank._likeliest_rounding(frames, blocks, levels, refine=refine))
+        if not refine:
+            return begun._bettered(levels, blocks, begun.reader(blocks).read(_some(frames)))
+        every = list(begun.reader(blocks).read(_some(frames)))
+        return begun._bettered(levels, blocks, every)._refined(blocks, every, _ROUNDS)
+
+    def _rounded(self, levels: Levels, blocks: CodedBlocks, share: float) -> DitheredPicture:
+        """As far as the levels' means tell, of an encoder that rounds so."""
+        values = levels.means(self.dither, share)
+        return replace(self, still=_showing(self.still, blocks, values), values=values, share=share)
+
+    def _likeliest_rounding(self, frames: SensorFrames, blocks: CodedBlocks, levels: Levels, *, refine: bool) -> float:
+        """How the encoder rounded, as some of the blocks tell once the picture is bettered for either."""
+        chosen = np.arange(0, len(blocks.group), -(-len(blocks.group) // _SAMPLE))
+        few, levels = blocks.some(chosen) or blocks, levels.some(chosen)
+        part = replace(self, values=self.values[chosen], steps=self.steps[chosen], dither=self.dither[chosen])
         tried = []
         for share in ROUNDINGS:
-            values = levels.means(dither, share)
-            still = _showing(mean, blocks, values)
-            first = cls(still, values, levels.steps, dither, sigma, levels.explained, lost, share)
-            every = list(first.reader(blocks).read(_some(frames)))
-            begun = first._bettered(levels, blocks, every)
-            tried.append(begun._refined(blocks, every, _FIRST) if refine else begun)
-        found = max(tried, key=lambda each: each.likelihood)
-        if not refine:
-            return found
-        return found._refined(blocks, list(found.reader(blocks).read(_some(frames))), _ROUNDS - _FIRST)
+            begun = part._rounded(levels, few, share)
+            every = list(begun.reader(few).read(_some(frames)))
+            better = begun._bettered(levels, few, every)._refined(few, every, _FIRST if refine else 0)
+            tried.append(better._judged(few, every))
+        return max(tried, key=lambda each: each.likelihood).share
 
-    def _bettered(self, levels: Levels, blocks: CodedBlocks, every: list[Cells]) -> DitheredPicture:
+    def _judged(self, blocks: CodedBlocks, every: Iterable[Cells]) -> DitheredPicture:
+        """The same with its likelihood, of the levels of all coefficients but the brightness."""
+        used = np.nonzero(np.broadcast_to(~CONSTANT[COSINE], self.values.shape))
+        return replace(self, likelihood=self._told(used, blocks, every)[2])
+
+    def _bettered(self, levels: Levels, blocks: CodedBlocks, every: Iterable[Cells]) -> DitheredPicture:
         """One step of Newton's method on the likelihood of those coefficients that took several levels."""
         used = np.nonzero(levels.varies & ~CONSTANT[COSINE])
         loose = levels.steps[used] ** -2 * 12  # as if anywhere in a cell
         score, information, _ = self._told(used, blocks, every)
-        moved = self._moved(used, score - (self.values - levels.mean)[used] * loose, information + loose, blocks)
-        return replace(moved, likelihood=moved._told(used, blocks, every)[2])
+        return self._moved(used, score - (self.values - levels.mean)[used] * loose, information + loose, blocks)
 
     def _refined(self, blocks: CodedBlocks, every: list[Cells], rounds: int) -> DitheredPicture:
         """After more such steps, of all coefficients but the brightness."""
@@ -188,8 +205,8 @@ class DitheredPicture:
         damping = self.steps[used] ** -2 * 12
         picture = self
         for _ in range(rounds):
-            score, information, likelihood = picture._told(used, blocks, every)
-            picture = replace(picture._moved(used, score, information + damping, blocks), likelihood=likelihood)
+            score, information, _ = picture._told(used, blocks, every)
+            picture = picture._moved(used, score, information + damping, blocks)
         return picture
 
     def _told(

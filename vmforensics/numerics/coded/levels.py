@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -102,6 +102,11 @@ class Levels:
             flicker=flicker / pairs,
             explained=float(np.mean(explained)),
         )
+
+    def some(self, which: NDArray[np.int64]) -> Levels:
+        """Those of some of the blocks."""
+        parts = {name: getattr(self, name)[which] for name in ("mean", "steps", "varies", "changes")}
+        return replace(self, **parts)
 
     def noise(self, motion: NDArray[np.float64]) -> float | None:
         """The camera's noise (DN) that explains how often levels changed; None where too few did.
