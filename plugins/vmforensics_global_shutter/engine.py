@@ -30,6 +30,7 @@ from vmforensics_global_shutter.turn import turned_back
 _HEAD_FRAMES = 256  # make the still picture; its noise then adds 0.02 dB
 _HEAD_BYTES = 64 * 2**20
 _START = 16  # frames that a moving picture is followed by at first
+_SMALL = 0.4  # px; of first frames that stand within so much the mean tells the still picture, up to its edges
 _REGISTRATIONS = 2  # the first is as vague as so few frames
 _LOST = 0.01  # share of frames
 _PASSED = 0.02  # likewise
@@ -116,7 +117,7 @@ def _first(blocks: Iterator[FrameBlock]) -> list[FrameBlock]:
 def _tracker(head: Head, suited: Callable[[View], Lineariser]) -> Tracker:
     """A tracker with the still picture behind the first frames, at its mean place."""
     places, noise = head_places(head)
-    if np.abs(places).max() <= LINEAR and head.steady():
+    if np.abs(places).max() <= _SMALL and head.steady():
         view = head.still((np.cov(places.T) - noise)[:2, :2])
         return Tracker(view, head.excluded, suited(view))
     method = suited(head.view())

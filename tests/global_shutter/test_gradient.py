@@ -83,6 +83,15 @@ def test_motion_is_measured_at_the_bound(rms_px: float, direction: float, scene:
     assert 20 * np.log10(error / bound(simulation)) < 0.5
 
 
+@pytest.mark.parametrize("scene", ["edges", "print"])
+def test_peaks_beyond_the_linear_range_don_t_cost_the_picture_s_edges(scene: str) -> None:
+    simulation = clip(rms_px=0.1, scene=scene, sound="melody", frames=1000)
+    assert np.abs(simulation.truth.displacement).max() > 0.2
+    gain, error = gain_and_error(measure(simulation.frames), simulation)
+    assert gain == pytest.approx(1, abs=0.01)
+    assert 20 * np.log10(error / bound(simulation)) < 0.5
+
+
 @pytest.mark.parametrize("scene", ["natural", "soft"])
 def test_a_drifting_picture_is_followed_and_said_to_be(scene: str) -> None:
     simulation = clip(rms_px=0.05, frames=600, drift=(7.0, 5.0), scene=scene, size=(200, 150))
