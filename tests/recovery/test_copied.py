@@ -39,6 +39,15 @@ def test_laundered_footage_is_known_by_its_copies(tmp_path):
     assert run.result["verdict"] != "signal"
 
 
+def test_coarse_pictures_aren_t_said_to_have_been_predicted(tmp_path):
+    """Where noise doesn't change a picture's levels its blocks repeat, too."""
+    camera = Camera(96, 96, 500, 60, noise=(0.5, 0.0))
+    clip = write_clip(simulate(camera, scene="page", sound="silence"), tmp_path / "clip.avi", codec="mjpeg", quality=16)
+    run = recover_clip(clip, tmp_path / "run", shutter="global")
+    (warning,) = (each for each in run.result["warnings"] if "repeats the frame before to the bit" in each)
+    assert "compression is too coarse to show what changes there, or it was" in warning
+
+
 @pytest.mark.parametrize("sound", ["silence", "tone:110"])
 def test_a_camera_s_own_frames_don_t_repeat(tmp_path, sound):
     camera = Camera(96, 96, 500, 120, noise=(1.0, 0.0))

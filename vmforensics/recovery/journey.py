@@ -22,6 +22,7 @@ from vmforensics.custody import (
     shown,
 )
 from vmforensics.data import Clock, Detection, FrameStream, Motion, Recovery, Region, SensorFrames, Signal, Verdict
+from vmforensics.data.codec import LOSSLESS
 from vmforensics.detection import detect
 from vmforensics.display import describe_turn, region_hint
 from vmforensics.errors import OutputError, RegionError, TimingError, Unsuitable
@@ -400,9 +401,11 @@ class Journey:
             interval = key_interval(frames.stream, motion.frame_rate)
             if interval and stream.facts.get("inter_coded") is not True:
                 share = 100 * cast(InspectedStream, frames.stream).copied
+                coarse = isinstance(stream.facts.get("codec"), str) and stream.facts["codec"] not in LOSSLESS
+                why = "its compression is too coarse to show what changes there, or it " if coarse else "it "
                 self._warn(
-                    f"{share:.2g} % of the picture repeats the frame before to the bit: it was compressed with "
-                    "prediction before it was stored as it is now, and the verdict is as careful as for such a codec"
+                    f"{share:.2g} % of the picture repeats the frame before to the bit: {why}was compressed with "
+                    "prediction before it was stored as it is now; the verdict is as careful as for such a codec"
                 )
             detection = detect(
                 motion,
