@@ -35,7 +35,8 @@ def limit_above(level: NDArray[np.floating], share: float) -> NDArray[np.floatin
     >>> limit_above(np.array([-2.0, -1.0, 0.0, 1.0]), 0.375)
     array([-1.625, -0.625,  0.625,  1.625])
     """
-    return np.asarray(level + np.where(level < 0, share, 1 - share))
+    late, early = level.dtype.type(1 - share), level.dtype.type(share)
+    return np.asarray(level + np.where(level < 0, early, late))
 
 
 class TableReader:
@@ -85,4 +86,4 @@ class TableReader:
         half = np.float32(0.5) * steps
         low = np.where(told, limit_above(level - 1, self._share) * steps, value - half)
         high = np.where(told, limit_above(level, self._share) * steps, value + half)
-        return Cells(index, low.astype(np.float32), high.astype(np.float32), self._blur, self._which, lies)
+        return Cells(index, low, high, self._blur, self._which, lies)
