@@ -16,7 +16,7 @@ from vmforensics.numerics.coded.blocks import CodedBlocks
 from vmforensics.numerics.coded.cells import CellReader
 from vmforensics.numerics.coded.dither import DitheredPicture, Stir
 from vmforensics.numerics.coded.fitted import FittedPicture
-from vmforensics.numerics.coded.gain import MOST_LOST, gain_left
+from vmforensics.numerics.coded.gain import gain_left
 from vmforensics.numerics.coded.readings import CodedReadings, coding_of, each_alone, likeliest_noise, read
 from vmforensics.numerics.coded.solver import PredictedSolver
 from vmforensics.numerics.coded.still import StillPicture
@@ -258,11 +258,8 @@ def _warnings(
             f"the compression kept next to nothing of {blind:.0%} of the frames, which others were predicted around: "
             "what is read of them falls short of the motion"
         )
-    if readings.lost > MOST_LOST:
-        yield (
-            f"the compression took {readings.lost:.0f} dB of what the picture tells of motion: how large the motion is "
-            "may be off by a fifth"
-        )
+    if readings.vague:
+        yield readings.vague
     if gain is not None and gain < _SWALLOWED:
         yield (
             f"the compression left {gain:.0%} of the motion in the pixels; the rest was inferred from how each block "

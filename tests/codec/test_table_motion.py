@@ -273,4 +273,7 @@ def test_no_gain_is_stated_where_the_quantiser_took_nearly_all():
     readings = CodedReadings(seen.astype(np.float32), precision, kinds, 1.0, 1.0, 1.0, by_table=True, lost=8.0)
     plain = 0.9 * motion * along + 1e-3 * random.standard_normal((400, 1, 4))
     assert gain_left(plain, readings, (1.0, 1.0)) == pytest.approx(0.9, abs=0.02)
-    assert gain_left(plain, replace(readings, lost=12.0), (1.0, 1.0)) is None
+    assert not readings.vague
+    coarse = replace(readings, lost=12.0)
+    assert gain_left(plain, coarse, (1.0, 1.0)) is None
+    assert coarse.vague.startswith("the compression took 12 dB")

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from vmforensics.data import Motion, SensorFrames
 from vmforensics.errors import RegionError, Unsuitable
-from vmforensics.numerics.coded.gain import MOST_LOST, gain_left
+from vmforensics.numerics.coded.gain import gain_left
 from vmforensics.numerics.coded.transforms import SIDE
 from vmforensics.numerics.mean_template import MeanTemplate
 from vmforensics.stages import MotionEstimator, StageParams
@@ -137,12 +137,8 @@ def _of_stripes(
     """The motion of stripes of rows, each a sample in the middle of its rows; of JPEG's rows where they tell more."""
     inferred = stripes.inferred
     gain = gain_left(stripes.plain(readings), stripes.inferred)
-    if inferred.lost > MOST_LOST:
-        notes = [
-            *notes,
-            f"the compression took {inferred.lost:.0f} dB of what the picture tells of motion: how large the motion is "
-            "may be off by a fifth",
-        ]
+    if inferred.vague:
+        notes = [*notes, inferred.vague]
     if gain is not None and gain < _SWALLOWED:
         notes = [
             *notes,

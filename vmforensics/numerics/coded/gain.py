@@ -23,9 +23,6 @@ _LARGEST_SHOWN = 1.02  # of the motion; more contradicts what was inferred
 _LARGEST_ERROR = 0.03  # standard error beyond which nothing is said
 _VAGUEST = 0.1  # half an interval and standard error together, beyond which its middle isn't worth saying
 
-MOST_LOST = 11.5
-"""dB that JPEG's quantiser may have taken; of a coarser one what is inferred may be off by a fifth."""
-
 
 def gain_left(
     plain: NDArray[np.float64], inferred: CodedReadings, best_known: tuple[float, float] = (0.8, 0.2)
@@ -66,7 +63,7 @@ def gain_left(
     of = inferred.kinds
     if len(of) < _LEAST_FRAMES:
         return None
-    if inferred.lost > MOST_LOST:
+    if inferred.vague:
         return None
     if inferred.by_table:
         usual = np.median(inferred.precision, axis=0).astype(np.float64)

@@ -18,6 +18,7 @@ _SIGMAS = 0.5 * 2 ** (np.arange(11) / 2)  # DN, that the noise is chosen from
 _NOISE_FRAMES = 6
 _LEAST_EXPLAINED = 0.5
 _LEAST_TOLD = 0.5  # share of the frames
+_MOST_LOST = 11.5  # dB that JPEG's quantiser may have taken
 _FINE = 2.5  # DN; quantisers with such steps take up to 2 dB of what noise of 1 DN leaves
 
 
@@ -53,6 +54,16 @@ class CodedReadings:
     excess: float
     by_table: bool
     lost: float = 0.0
+
+    @property
+    def vague(self) -> str:
+        """Why the size of the motion isn't known to better than a fifth; "" where it is."""
+        if self.lost <= _MOST_LOST:
+            return ""
+        return (
+            f"the compression took {self.lost:.0f} dB of what the picture tells of motion: how large the motion is may "
+            "be off by a fifth"
+        )
 
 
 def coding_of(frames: SensorFrames) -> FrameCoding | TableCoding | None:
