@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from vmforensics.controls import InjectedFrames, Tone, course_of, gain_of, power_of, shuffled
-from vmforensics.data import Evidence, Motion, SensorFrames, Shutter, Signal, Verdict
+from vmforensics.data import Evidence, Motion, Region, SensorFrames, Shutter, Signal, Verdict
 from vmforensics.detection import FALSE_ALARM_RATE, detect
 from vmforensics.plugins import Registry
 from vmforensics.recovery.controlling import control
@@ -166,3 +166,20 @@ def test_no_tone_is_put_into_pixels_that_weren_t_read():
     assert controls.gain is None
     assert controls.power is not None
     assert any("read from what the codec decided" in reason for reason in controls.untold)
+
+
+def test_what_the_run_left_out_is_left_out_of_the_still_region_too():
+    whole, _, signal = measured(GLOBAL, "silence", 0.0)
+    frames = replace(whole, region=Region(0, 0, 48, 80))
+    estimator = Registry().create("motion_estimator", "gradient")
+    motion = estimator.estimate(frames).without(np.array([5, 6, 200]))  # type: ignore[attr-defined]
+    seen = []
+
+    def combine(measured):
+        seen.append(measured)
+        return signal
+
+    found = detect(motion, signal)
+    controls = control(frames, motion, signal, found, estimator.estimate, combine, key_interval=0.0)  # type: ignore[attr-defined]
+    assert controls.still_kind == "still region"
+    assert np.flatnonzero(~seen[0].observed[:, 0]).tolist() == [5, 6, 200]

@@ -191,7 +191,8 @@ def control(
     region = _still_region(frames)
     if region is not None:
         try:
-            elsewhere = estimate(replace(frames, region=region, mask=None))
+            gaps = np.flatnonzero(~motion.observed.any(axis=1))  # repeated frames, those that the codec made up
+            elsewhere = estimate(replace(frames, region=region, mask=None)).without(gaps)
             its_signal = combine(elsewhere)
             still = detect(
                 elsewhere, its_signal, chosen=choose(elsewhere), key_interval=key_interval, lamp_lines=lamp_lines
