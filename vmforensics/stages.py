@@ -97,6 +97,7 @@ class MotionEstimator(Stage):
         Whether it leaves out the pixels that `SensorFrames.mask` excludes; polygons ask for that.
     reads_coding : bool
         Whether it lives on what a codec tells (`SensorFrames.coded_blocks`), and refuses footage that tells nothing.
+        Motion that was read so says it (`Motion.decoded` is False): a tone put into pixels can't control it.
     """
 
     kind = "motion_estimator"

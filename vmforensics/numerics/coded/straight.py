@@ -48,10 +48,12 @@ def straightened(
     slopes = np.stack([-_coefficients(blocks, each) for each in picture.slopes])
     known = _sums(np.einsum("bk,xbk,ybk->bxy", weight, slopes, slopes), blocks)
     inverse = np.linalg.pinv(known, rcond=1e-6, hermitian=True)
+    sharp = _sharp(picture.mean, read)
     first, further = np.zeros_like(known), []
     for order in range(1, _HIGHEST + 1):
         for i, j in [(order - j, j) for j in range(order + 1)]:
-            change = (-1) ** order / (factorial(i) * factorial(j)) * _coefficients(blocks, _sharp(picture, read, i, j))
+            term = _derived(sharp, i, j)
+            change = (-1) ** order / (factorial(i) * factorial(j)) * _coefficients(blocks, term)
             told = np.einsum("gxy,gy->gx", inverse, _sums(np.einsum("bk,xbk,bk->bx", weight, slopes, change), blocks))
             if order == 1:
                 first[..., j] = told
@@ -68,14 +70,13 @@ def straightened(
     return found.reshape(displacement.shape).astype(np.float32)
 
 
-def _sharp(picture: StillPicture, read: NDArray[np.float64], i: int, j: int) -> NDArray[np.float64]:
-    """∂_x^i ∂_y^j of the picture, without the blur of the motion that the halves have in common."""
+def _sharp(mean: NDArray[np.float64], read: NDArray[np.float64]) -> NDArray[np.float64]:
+    """The picture without the blur of the motion that the halves have in common."""
     own, other = read[:, ::2] - read[:, ::2].mean(axis=0), read[:, 1::2] - read[:, 1::2].mean(axis=0)
     spread = np.einsum("fsa,fsb->ab", own, other) / max(own[..., 0].size, 1)
-    term = _derived(picture.mean, i, j)
-    blur = spread[0, 0] * _derived(term, 2, 0) + spread[1, 1] * _derived(term, 0, 2)
-    blur += (spread[0, 1] + spread[1, 0]) * _derived(term, 1, 1)
-    return np.asarray(term - blur / 2)
+    blur = spread[0, 0] * _derived(mean, 2, 0) + spread[1, 1] * _derived(mean, 0, 2)
+    blur += (spread[0, 1] + spread[1, 0]) * _derived(mean, 1, 1)
+    return np.asarray(mean - blur / 2)
 
 
 def _derived(picture: NDArray[np.float64], i: int, j: int) -> NDArray[np.float64]:
