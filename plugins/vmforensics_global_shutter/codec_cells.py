@@ -34,6 +34,7 @@ _FARTHEST = 0.35  # px from the mean, up to which a codec predicts in place, and
 _STRAYING = 0.01  # share of the frames that may be farther off
 _STRANGE = 4.0  # times the usual difference from the still picture, from which on a frame shows something else
 _LEAST_EXPLAINED = 0.5  # share of the predicted frames' blocks; with less, it must be seen that it pays
+_FRAMES = 240  # that the still picture of Motion JPEG is found from
 _LEAST_LOST = 1.5  # dB that JPEG's quantiser must have taken for its levels to tell more than pixels
 _LARGEST_EXCESS = 4.0  # times the disagreement of the halves that JPEG's cells allow
 _SWALLOWED = 0.95  # share of the motion left, below which the codec's loss is worth a word
@@ -199,7 +200,7 @@ def _of_tables(
     """Of JPEG pictures."""
     blocks = halved.blocks
     stir = Stir.of(pixels.displacement[:, None], pixels.precision[None])
-    found = DitheredPicture.find(frames, template.still, blocks, stir, least_lost=_LEAST_LOST, refine=True)
+    found = DitheredPicture.find(frames, template.still, blocks, stir, least_lost=_LEAST_LOST, count=_FRAMES)
     if found is None:
         raise Unsuitable(
             "the levels of the pictures tell no more than their pixels: they were hardly rounded, too little changes "

@@ -239,15 +239,15 @@ class _Blocks:
 
     def _slopes(self) -> NDArray[np.float64]:
         """Squared change of each coefficient with motion, of either axis [shape=(2, blocks, 64), (DN/px)²]."""
-        each = [self._cut(derivative(self.picture, axis=axis)).astype(np.float64) ** 2 for axis in (0, 1)]
-        return np.asarray(each[0] + each[1])
+        each = [self._cut(derivative(self.picture, axis=1 - axis)).astype(np.float64)[0] for axis in (0, 1)]
+        return np.asarray(each) ** 2
 
     def noise_of_tables(self, coded: list[FrameBlock]) -> float | None:
         """The camera's noise (DN) by JPEG's levels."""
         levels = Levels.over(TableReader(self.top, self.left).read(iter(coded)), self.top // SIDE)
         if levels is None or levels.explained < _LEAST_EXPLAINED:
             return None
-        return levels.noise(_STIR * self._slopes()[0])
+        return levels.noise(self._slopes(), np.full(2, _STIR))
 
     def steps(self, coding: FrameCoding | TableCoding) -> NDArray[np.floating]:
         """A frame's quantiser steps, as `codec_limited_information` takes them."""

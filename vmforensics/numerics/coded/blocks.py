@@ -69,6 +69,21 @@ class CodedBlocks:
             self, top=top, left=self.left[which], group=self.group[which], _pixels=(rows[which], cols[which])
         )
 
+    def at(self, which: NDArray[np.int64]) -> CodedBlocks:
+        """Some of the blocks, at least one, in groups numbered from 0."""
+        rows, cols = self._pixels
+        groups, group = np.unique(self.group[which], return_inverse=True)
+        pixels = rows[which], cols[which]
+        return replace(
+            self, top=self.top[which], left=self.left[which], group=group, groups=len(groups), _pixels=pixels
+        )
+
+    def bands(self, most: int) -> list[NDArray[np.int64]]:
+        """Bands of about so many blocks, by their indices; both halves of a sample lie in the same."""
+        samples, count = np.unique(self.group // 2, return_counts=True)
+        band = (np.cumsum(count) - 1) // most
+        return [np.flatnonzero(np.isin(self.group // 2, samples[band == k])) for k in np.unique(band)]
+
     def grouped(self, group: NDArray[np.int64], groups: int) -> CodedBlocks:
         """The same blocks in other groups [shape=(blocks,), int64], so many of them."""
         return replace(self, group=group, groups=groups)

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from vmforensics.data import FrameBlock, SensorFrames
 from vmforensics.numerics.coded.blocks import CodedBlocks
 from vmforensics.numerics.coded.cells import Cells
+from vmforensics.numerics.coded.joint import picture_step
 from vmforensics.numerics.coded.levels import Levels
 from vmforensics.numerics.coded.quantisation import kept_information, told_by_cell
 from vmforensics.numerics.coded.solver import TableSolver, coefficients, noise_of
@@ -20,9 +21,11 @@ from vmforensics.numerics.coded.transforms import CONSTANT, COSINE, SIDE, TRANSF
 from vmforensics.numerics.noise import QUANTISATION
 
 _FRAMES = 120  # that the picture is found from, spread over the clip, each with the one after it for the noise
-_ROUNDS, _FIRST = 5, 2  # of refinement, and after how many the rounding is chosen
+_ROUNDS, _FIRST = 3, 2  # in which it is bettered, and after how many the rounding is chosen
 _SAMPLE = 600  # blocks that it is chosen on
-_LONGEST_STEP = 0.5  # of the noise's standard deviation
+_BAND = 4000  # blocks that are bettered at a time
+_LONGEST_STEP = 2.0  # of the noise's standard deviation
+_FARTHEST = 0.1  # px, that the motion is stepped by
 _LEAST_EXPLAINED = 0.5  # share of the blocks that must lie on the lattice
 _NEAR = np.arange(-2, 2)  # levels, from a coefficient's own, above which a limit counts
 
@@ -116,15 +119,15 @@ class DitheredPicture:
         stir: Stir,
         *,
         least_lost: float = LEAST_LOST,
-        refine: bool = False,
+        count: int = _FRAMES,
     ) -> DitheredPicture | None:
         """Find picture and noise from the levels of some frames.
 
         The mean of the decoded frames is a staircase of the picture that the camera saw, smoothed by noise and motion
         only. Where a coefficient takes two levels, the share of either tells how far its mean lies from the limit
-        between them, in units of what dithers it; where it keeps to one, that is taken. One step of Newton's method on
-        the likelihood of all levels, given the motion that they yield themselves, then betters it. Of the ways in which
-        encoders round, the one that makes the levels likeliest is taken.
+        between them, in units of what dithers it; where it keeps to one, that is taken. Some steps of Newton's method
+        on the likelihood of all levels, which picture and motion take together, then better it (`picture_step`). Of the
+        ways in which encoders round, the one that makes the levels likeliest is taken.
 
         The noise comes from the levels' changes between successive frames, of coefficients whose place in their cells
         may count as random: those of one step or more.
@@ -136,15 +139,13 @@ class DitheredPicture:
         mean
             Temporal mean of the region.
         blocks
-            Those to be looked at.
+            Those to be looked at. Groups are independent of one another: they are worked on some at a time.
         stir
             How much the picture moves.
         least_lost : float, dB
             What the quantiser must have taken of the information on motion.
-        refine : bool
-            Whether to take more such steps, of all coefficients but the brightness. Each goes by the motion that the
-            last picture shows. Where motion is known far better than a coefficient is by itself, as that of a whole
-            frame, this comes close to the true picture; of stripes, whose own errors it would copy, it doesn't.
+        count : int
+            Frames that are looked at, spread over the clip.
 
         Returns
         -------
@@ -152,100 +153,126 @@ class DitheredPicture:
             None where too few blocks lie on the lattice, too little changes to tell the noise, or the quantiser took so
             little that there isn't much to be had.
         """
-        levels = Levels.over(TableReader(blocks.top, blocks.left).read(_some(frames)), blocks.group)
+        levels = Levels.over(TableReader(blocks.top, blocks.left).read(_some(frames, count)), blocks.group)
         if levels is None or levels.explained < _LEAST_EXPLAINED:
             return None
         _, design = coefficients(blocks, mean)
         slopes = design[:2, COSINE].astype(np.float64)
-        sigma = levels.noise(np.einsum("abk,a->bk", slopes**2, stir.between))
+        sigma = levels.noise(slopes**2, stir.between)
         lost = 0.0 if sigma is None else _lost(slopes, levels.steps, sigma)
         if sigma is None or lost < least_lost:
             return None
         dither = np.sqrt(sigma**2 + QUANTISATION + np.einsum("abk,a->bk", slopes**2, stir.about))
         blank = cls(mean, levels.mean, levels.steps, dither, sigma, levels.explained, lost)
-        begun = blank._rounded(levels, blocks, blank._likeliest_rounding(frames, blocks, levels, refine=refine))
-        if not refine:
-            return begun._bettered(levels, blocks, begun.reader(blocks).read(_some(frames)))
-        every = list(begun.reader(blocks).read(_some(frames)))
-        return begun._bettered(levels, blocks, every)._refined(blocks, every, _ROUNDS)
+        share = blank._likeliest_rounding(frames, blocks, levels)
+        picture = blank._rounded(levels, blocks, share)
+        for band in blocks.bands(_BAND):
+            some = blocks.at(band)
+            cells = picture.reader(some).read(_some(frames, count))
+            part = picture._part(band)._bettered(levels.some(band), some, cells, _ROUNDS)
+            values = picture.values.copy()
+            values[band] = part.values
+            picture = replace(picture, still=part.still, values=values)
+        return picture
 
     def _rounded(self, levels: Levels, blocks: CodedBlocks, share: float) -> DitheredPicture:
         """As far as the levels' means tell, of an encoder that rounds so."""
         values = levels.means(self.dither, share)
         return replace(self, still=_showing(self.still, blocks, values), values=values, share=share)
 
-    def _likeliest_rounding(self, frames: SensorFrames, blocks: CodedBlocks, levels: Levels, *, refine: bool) -> float:
+    def _part(self, chosen: NDArray[np.int64]) -> DitheredPicture:
+        """The same of some of the blocks."""
+        return replace(self, values=self.values[chosen], steps=self.steps[chosen], dither=self.dither[chosen])
+
+    def _likeliest_rounding(self, frames: SensorFrames, blocks: CodedBlocks, levels: Levels) -> float:
         """How the encoder rounded, as some of the blocks tell once the picture is bettered for either."""
         chosen = np.arange(0, len(blocks.group), -(-len(blocks.group) // _SAMPLE))
-        few, levels = blocks.some(chosen) or blocks, levels.some(chosen)
-        part = replace(self, values=self.values[chosen], steps=self.steps[chosen], dither=self.dither[chosen])
+        few, levels = blocks.at(chosen), levels.some(chosen)
         tried = []
         for share in ROUNDINGS:
-            begun = part._rounded(levels, few, share)
-            every = list(begun.reader(few).read(_some(frames)))
-            better = begun._bettered(levels, few, every)._refined(few, every, _FIRST if refine else 0)
-            tried.append(better._judged(few, every))
+            begun = self._part(chosen)._rounded(levels, few, share)
+            every = list(begun.reader(few).read(_some(frames, _FRAMES)))
+            tried.append(begun._bettered(levels, few, every, _FIRST)._judged(few, every))
         return max(tried, key=lambda each: each.likelihood).share
+
+    def _bettered(self, levels: Levels, blocks: CodedBlocks, every: Iterable[Cells], rounds: int) -> DitheredPicture:
+        """After some steps of Newton's method, of those coefficients that took several levels."""
+        used = np.nonzero(levels.varies & ~CONSTANT[COSINE])
+        order = np.argsort(blocks.group[used[0]], kind="stable")
+        used = used[0][order], used[1][order]
+        solver = self.solver(blocks)
+        low, high, motion = [], [], []
+        for cells in every:
+            low.append(cells.low[used])
+            high.append(cells.high[used])
+            motion.append(solver.solve(cells, self.sigma).found)
+        told = _Told(used, blocks.group[used[0]], np.array(low), np.array(high), np.array(motion))
+        picture = self
+        for _ in range(rounds):
+            picture = picture._stepped(blocks, told)
+        return picture
+
+    def _stepped(self, blocks: CodedBlocks, told: _Told) -> DitheredPicture:
+        """After one step; the motion is stepped along with the picture, in place."""
+        still, design = coefficients(blocks, self.still)
+        still, design = still[COSINE][told.used], design[:, COSINE][:, told.used[0], told.used[1]]
+        spread, most = float(np.sqrt(self.sigma**2 + QUANTISATION)), _LONGEST_STEP * self.sigma
+        loose = 12 / self.steps[told.used] ** 2  # as if anywhere in a cell
+        values, step = self.values.copy(), np.zeros(len(told.group))
+        for number in np.unique(told.group):
+            own = slice(*np.searchsorted(told.group, (number, number + 1)))
+            mean = still[own] + told.motion[:, number].astype(np.float32) @ design[:, own]
+            step[own], moved = picture_step(
+                told.low[:, own] - mean, told.high[:, own] - mean, design[:2, own], spread, loose[own]
+            )
+            told.motion[:, number, :2] += np.clip(moved, -_FARTHEST, _FARTHEST)
+        values[told.used] += np.clip(step, -most, most)
+        return replace(self, still=_showing(self.still, blocks, values), values=values)
 
     def _judged(self, blocks: CodedBlocks, every: Iterable[Cells]) -> DitheredPicture:
         """The same with its likelihood, of the levels of all coefficients but the brightness."""
         used = np.nonzero(np.broadcast_to(~CONSTANT[COSINE], self.values.shape))
-        return replace(self, likelihood=self._told(used, blocks, every)[2])
-
-    def _bettered(self, levels: Levels, blocks: CodedBlocks, every: Iterable[Cells]) -> DitheredPicture:
-        """One step of Newton's method on the likelihood of those coefficients that took several levels."""
-        used = np.nonzero(levels.varies & ~CONSTANT[COSINE])
-        loose = levels.steps[used] ** -2 * 12  # as if anywhere in a cell
-        score, information, _ = self._told(used, blocks, every)
-        return self._moved(used, score - (self.values - levels.mean)[used] * loose, information + loose, blocks)
-
-    def _refined(self, blocks: CodedBlocks, every: list[Cells], rounds: int) -> DitheredPicture:
-        """After more such steps, of all coefficients but the brightness."""
-        used = np.nonzero(np.broadcast_to(~CONSTANT[COSINE], self.values.shape))
-        damping = self.steps[used] ** -2 * 12
-        picture = self
-        for _ in range(rounds):
-            score, information, _ = picture._told(used, blocks, every)
-            picture = picture._moved(used, score, information + damping, blocks)
-        return picture
-
-    def _told(
-        self, used: tuple[NDArray[np.int64], ...], blocks: CodedBlocks, every: Iterable[Cells]
-    ) -> tuple[NDArray[np.floating], NDArray[np.floating], float]:
-        """Score (1/DN), information (1/DN²) and likelihood of some coefficients, given the motion that cells show."""
         solver = self.solver(blocks)
         group = blocks.group[used[0]]
         still, design = coefficients(blocks, self.still)
         still, design = still[COSINE][used], design[:, COSINE][:, used[0], used[1]]
-        score, information = np.zeros((2, len(group)))
         likelihood = 0.0
         for cells in every:
             solved = solver.solve(cells, self.sigma)
             mean = still + np.einsum("ak,ka->k", design, solved.found[group].astype(np.float32))
             doubtful = np.einsum("ak,ka->k", design[:2] ** 2, solved.doubt[group])
             spread = np.sqrt(noise_of(cells, self.sigma)[used[0]] + doubtful).astype(np.float32)
-            logarithm, pull, curve = told_by_cell(cells.low[used] - mean, cells.high[used] - mean, spread)
-            score += pull
-            information += curve
+            logarithm, _, _ = told_by_cell(cells.low[used] - mean, cells.high[used] - mean, spread)
             likelihood += float(np.sum(logarithm))
-        return score, information, likelihood
-
-    def _moved(
-        self,
-        used: tuple[NDArray[np.int64], ...],
-        score: NDArray[np.floating],
-        information: NDArray[np.floating],
-        blocks: CodedBlocks,
-    ) -> DitheredPicture:
-        """Some coefficients moved by Newton's step, if not too far."""
-        values = self.values.copy()
-        values[used] += np.clip(score / information, -_LONGEST_STEP * self.sigma, _LONGEST_STEP * self.sigma)
-        return replace(self, still=_showing(self.still, blocks, values), values=values)
+        return replace(self, likelihood=likelihood)
 
 
-def _some(frames: SensorFrames) -> Iterator[FrameBlock]:
-    """Some frames, spread over the clip, each with the one after it."""
-    stride = max(2, 2 * frames.frame_count // _FRAMES)
+@dataclass(frozen=True, slots=True, eq=False)
+class _Told:
+    """What some frames tell of the coefficients that are bettered, in order of their groups.
+
+    Parameters
+    ----------
+    used : pair of ndarray [shape=(n,), int64]
+        Their blocks, and which of each block's coefficients they are.
+    group : ndarray [shape=(n,), int64]
+        What moves as one.
+    low, high : ndarray [shape=(frames, n), float32, DN]
+        Limits of their cells.
+    motion : ndarray [shape=(frames, groups, 4), float64]
+        Displacement (px), relative gain and offset of each group.
+    """
+
+    used: tuple[NDArray[np.int64], NDArray[np.int64]]
+    group: NDArray[np.int64]
+    low: NDArray[np.float32]
+    high: NDArray[np.float32]
+    motion: NDArray[np.float64]
+
+
+def _some(frames: SensorFrames, count: int) -> Iterator[FrameBlock]:
+    """So many frames, spread over the clip, each with the one after it."""
+    stride = max(2, 2 * frames.frame_count // count)
     for block in frames.coded_blocks():
         use = np.flatnonzero(block.index % stride < 2)
         if len(use) and block.coding:

@@ -75,8 +75,9 @@ class FittedPicture:
             None where too few blocks' predictions are found: the pixels aren't those that were predicted from, or the
             file has quantisers by frequency, which FFmpeg doesn't tell.
         """
-        bands = _bands(blocks, _SAMPLE)
-        sample = bands[len(bands) // 2]
+        bands = blocks.bands(_SAMPLE)
+        chosen = bands[len(bands) // 2]
+        sample = blocks.at(chosen)
         tried = []
         for rounding in INTRA:
             fit = _Fit(sample, list(_cells(frames, sample, rounding, _FEW_FRAMES)))
@@ -88,8 +89,10 @@ class FittedPicture:
         found = max(tried, key=lambda each: each.likelihood)
         fit = _Fit(sample, list(_cells(frames, sample, found.rounding, _FRAMES)))
         found = fit.chosen(found, _ROUNDS - _FIRST)
-        rest = blocks.some(~np.isin(blocks.group // 2, sample.group // 2))
-        for band in _bands(rest, _BAND) if rest else ():
+        rest = np.setdiff1d(np.arange(len(blocks.group)), chosen)
+        others = blocks.some(rest)
+        for part in others.bands(_BAND) if others else ():
+            band = blocks.at(rest[part])
             fit = _Fit(band, list(_cells(frames, band, found.rounding, _FRAMES_OF_BANDS)))
             found = fit.bettered(found, [times * found.sigma for times in _FALLING])
         return found
@@ -113,8 +116,7 @@ class _Fit:
     """
 
     def __init__(self, blocks: CodedBlocks, cells: list[Cells]) -> None:
-        groups, group = np.unique(blocks.group, return_inverse=True)
-        self._blocks, self._cells = blocks.grouped(group, len(groups)), cells
+        self._blocks, self._cells = blocks, cells
 
     @property
     def explained(self) -> float:
@@ -184,14 +186,6 @@ class _Fit:
                 curve += (turn * information[which, own, None]) @ turn.T
             moved[own] = np.linalg.solve(curve, pull[..., None])[..., 0]
         return moved
-
-
-def _bands(blocks: CodedBlocks, most: int) -> list[CodedBlocks]:
-    """Blocks in bands of about so many, both halves of a sample in the same; their groups keep their numbers."""
-    samples, count = np.unique(blocks.group // 2, return_counts=True)
-    band = (np.cumsum(count) - 1) // most
-    parts = [blocks.some(np.isin(blocks.group // 2, samples[band == k])) for k in np.unique(band)]
-    return [part for part in parts if part is not None]
 
 
 def _cells(frames: SensorFrames, blocks: CodedBlocks, rounding: Rounding, count: int) -> Iterator[Cells]:

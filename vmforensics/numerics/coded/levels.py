@@ -20,6 +20,7 @@ _BLACK = MIDDLE * SIDE  # a block's coefficient of brightness, less that of a bl
 _RAREST = 1e-3  # least share of a level
 _HALVINGS = 40
 _STILLEST = 0.25  # share of the large coefficients that the noise is told from: those that move least
+_FAINT = 1e-5  # px²; motion that coefficients are ranked by where there is less: the faintest would be the stillest
 _SAME = 0.3  # of a step, that a constant coefficient may be off its level
 _LEAST_NOISE = 0.1  # DN
 
@@ -108,7 +109,7 @@ class Levels:
         parts = {name: getattr(self, name)[which] for name in ("mean", "steps", "varies", "changes")}
         return replace(self, **parts)
 
-    def noise(self, motion: NDArray[np.float64]) -> float | None:
+    def noise(self, steepness: NDArray[np.float64], moved: NDArray[np.float64]) -> float | None:
         """The camera's noise (DN) that explains how often levels changed; None where too few did.
 
         Coefficients of more than a step count, of the quarter that motion changes least: about zero they pile up, and
@@ -118,8 +119,10 @@ class Levels:
 
         Parameters
         ----------
-        motion : ndarray [shape=(blocks, 64), float64, DN²]
-            Mean square of what motion changes the coefficients by between successive frames.
+        steepness : ndarray [shape=(2, blocks, 64), float64, (DN/px)²]
+            Squared change of the coefficients with motion along and across the rows.
+        moved : ndarray [shape=(2,), float64, px²]
+            Mean square motion between successive frames.
         """
         levels = np.abs(self.mean) / self.steps
         constant = ~self.varies & (np.abs(levels - 1) < _SAME)
@@ -127,8 +130,9 @@ class Levels:
         share = np.where(CONSTANT[COSINE], 0.0, share)
         if not share.any():
             return None
-        other = motion + self.flicker * self.mean**2
-        share = np.where(other <= np.quantile(other[share > 0], _STILLEST), share, 0.0)
+        other = np.einsum("abk,a->bk", steepness, moved) + self.flicker * self.mean**2
+        restless = np.einsum("abk,a->bk", steepness, np.maximum(moved, _FAINT)) + self.flicker * self.mean**2
+        share = np.where(restless <= np.quantile(restless[share > 0], _STILLEST), share, 0.0)
         used = share > 0
         share, steps, other = share[used], self.steps[used], other[used]
         seen = float(np.sum(share * self.changes[used]))
