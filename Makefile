@@ -1,11 +1,11 @@
-# make demo · make test · make check · make bench · make silence · make lint · make docs
+# make demo · make test · make check · make bench · make silence · make bound · make lint · make docs
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 export PYTHONDONTWRITEBYTECODE := 1
 
-.PHONY: silence setup demo test check lint bench schema docs clean
+.PHONY: bound silence setup demo test check lint bench schema docs clean
 
 setup: $(STAMP)
 
@@ -44,6 +44,9 @@ docs: $(STAMP)
 
 bench: $(STAMP)
 	$(BIN)/python tests/bench.py
+
+bound: $(STAMP)
+	$(BIN)/python tests/near_the_bound.py
 
 silence: $(STAMP)
 	$(BIN)/python tests/false_alarms.py

@@ -195,6 +195,16 @@ def test_a_clip_too_short_has_no_verdict() -> None:
     assert "too short" in found.reason
 
 
+@pytest.mark.parametrize("sound", [None, 0.03])
+def test_a_short_clip_s_verdict_says_what_it_can_t_tell_of(sound: float | None) -> None:
+    """Eight segments of 0.4 s hold 2.5 cycles of 50 Hz each, and no less."""
+    noise = noisy(5, rolling=False, sound=tone(sound) if sound else None, frames=400)
+    found, whole = judged(noise), judged(noisy(5, rolling=False, sound=tone(sound) if sound else None))
+    assert found.verdict is (Verdict.SIGNAL if sound else Verdict.NO_SIGNAL)
+    assert "Hz it can't tell, for the clip is short" in found.reason
+    assert "can't tell" not in whole.reason
+
+
 def test_a_motion_that_was_never_observed_has_no_verdict_signal() -> None:
     motion = noisy(0, rolling=False)
     nothing = replace(motion, observed=np.zeros_like(motion.observed), displacement=0 * motion.displacement)

@@ -41,6 +41,7 @@ _LAG = 0.5  # share of the travel between key frames that a codec's lag can amou
 _LEAST_ROWS = 8  # for frames to have a pattern
 _LAGS = 60  # frames over which patterns are compared
 _LOUD = 0.01  # share of the loudest band's power that still counts as the signal's, not as what gaps spread of it
+_SHORT = 1.5  # times the lowest frequency that counts, from which on that of the tests is worth a word
 _STANDING = 7  # frames; what stands in a row for longer is a pattern, not sound
 
 
@@ -179,6 +180,7 @@ def detect(
     pair, findings = min(tested, key=lambda t: t[0].choices * len(t[1]) * min(f.p_value for f in t[1]))
     best = min(findings, key=lambda finding: finding.p_value)
     tests = len(tested) * pair.choices * len(findings)
+    slowest = min(finding.band[0] for _, each in tested for finding in each)
     p_value = min(1.0, max(best.p_value * tests, LEAST_P))
     shown = f"p = {p_value:.2g}" if p_value > LEAST_P else f"p < {LEAST_P:.0e}"
     if p_value > false_alarm_rate and fresh < 1:
@@ -195,7 +197,8 @@ def detect(
             p_value,
             false_alarm_rate,
             None,
-            f"no {subject} beyond noise is common to the two halves of the region ({shown})" + _not_looked_at(lowest),
+            f"no {subject} beyond noise is common to the two halves of the region ({shown})"
+            + _not_looked_at(lowest, slowest),
         )
     if key_interval and moving:
         travel, found = _travel(motion, signal, key_interval, apart=chosen is not None), pair.common
@@ -223,8 +226,8 @@ def detect(
         p_value,
         false_alarm_rate,
         extent,
-        f"the two halves of the region share a {subject} ({shown}), the strongest at {low:.0f}-{high:.0f} Hz; "
-        f"{meaning}",
+        f"the two halves of the region share a {subject} ({shown}), the strongest at {low:.0f}-{high:.0f} Hz"
+        f"{_not_looked_at(lowest, slowest)}; {meaning}",
     )
 
 
@@ -273,13 +276,13 @@ def _slowest(motion: Motion) -> float:
     return max(LOWEST, _HAND, _TRACES * motion.frame_rate)
 
 
-def _not_looked_at(lowest: float) -> str:
-    """What a verdict on motion from some frequency (Hz) on leaves open, in words."""
-    return (
-        ""
-        if lowest <= LOWEST
-        else f"; below {lowest:.0f} Hz, where a hand that is followed leaves traces, it can't tell"
-    )
+def _not_looked_at(lowest: float, slowest: float) -> str:
+    """What a verdict on motion from some frequency (Hz) on, and on what was tested from another on, leaves open."""
+    if slowest > _SHORT * lowest:
+        return f"; below {slowest:.0f} Hz it can't tell, for the clip is short"
+    if lowest > LOWEST:
+        return f"; below {lowest:.0f} Hz, where a hand that is followed leaves traces, it can't tell"
+    return ""
 
 
 def _on_grid(half: Motion, signal: Signal) -> Signal:

@@ -45,6 +45,8 @@ class CodecBound:
         Of such rows or frames while they are read.
     shutter : str
         "rolling" or "global".
+    direction : str
+        In which motion is seen most clearly, "along rows" or "across rows"; "" where there is no bound.
     at_best : bool
         Whether there may have been more noise, and less may be left.
     """
@@ -55,6 +57,7 @@ class CodecBound:
     unlimited: float | None
     samples_per_second: float
     shutter: str
+    direction: str = ""
     at_best: bool = False
 
     def described(self, upper: float) -> dict[str, Any]:
@@ -65,6 +68,7 @@ class CodecBound:
             "basis": self.basis,
             "at_best": self.at_best,
             "shutter": self.shutter,
+            "direction": self.direction or None,
             "noise_before_compression_dn": self.noise,
             "sample": "row" if self.shutter == "rolling" else "frame",
             "uncertainty_px": self.limited,
@@ -145,7 +149,8 @@ def codec_bound(
     if left[clearest] <= 0:
         return CodecBound("not known: the picture shows no motion", sigma, None, None, samples, shutter)
     limited, unlimited = (float(1 / np.sqrt(information[clearest])) for information in (left, free))
-    return CodecBound(_BASIS[tables], sigma, limited, unlimited, samples, shutter, at_best=not tables)
+    direction = ("along rows", "across rows")[clearest]
+    return CodecBound(_BASIS[tables], sigma, limited, unlimited, samples, shutter, direction, at_best=not tables)
 
 
 _BASIS = {
