@@ -36,6 +36,7 @@ _SOUNDS = ("melody", "speech", "chirp")
 _CLASSES = ((2, 4), (5, 6), (7, 8))  # of quality
 _KIND = "motion_estimator"
 _NEAR = 1.0  # dB
+_LEAST_SLOPE = 0.02  # of the greatest
 _FFMPEG = ROUNDINGS[1]
 _LEVELS = np.arange(-3, 3)  # about a coefficient's own, above which a limit counts
 
@@ -64,6 +65,11 @@ def allowed(
     sigma : float, DN
         Noise before compression.
     displacement : ndarray [shape=(frames,), float64, px]
+
+    Returns
+    -------
+    float
+        -inf where the picture shows no such motion.
     """
     rows, cols = (size // SIDE * SIDE for size in picture.shape)
 
@@ -73,9 +79,11 @@ def allowed(
 
     slope = -coefficients(derivative(picture, axis=1))
     slope[:, 0] = 0  # a brightness
-    used = np.nonzero(np.abs(slope) > 0.02 * np.abs(slope).max())
+    used = np.nonzero(np.abs(slope) > _LEAST_SLOPE * np.abs(slope).max())
+    if not len(used[0]):
+        return -math.inf
     still, slope = coefficients(picture - MIDDLE)[used], slope[used]
-    step = np.broadcast_to(steps.ravel().astype(np.float64), (len(slope), SIDE**2))[0][used[1]]
+    step = steps.ravel().astype(np.float64)[used[1]]
     noise = math.sqrt(sigma**2 + QUANTISATION)
     information = np.empty(len(displacement))
     for frame, moved in enumerate(displacement):
@@ -129,6 +137,8 @@ def main() -> None:
             coding = next(iter(frames.coded_blocks())).coding[0]
             assert coding is not None
             best = allowed(true_picture(clip, **scene), coding.steps, noise, clip.truth.displacement[:, 0])
+            if not math.isfinite(best):
+                continue
             plain, _ = shown(by_pixels.estimate(frames), clip)
             line = f"{scene['scene']}, q {quality}, {scene['sound']} {rms:.3f} px, noise {noise:.2f}, {width}x{height}"
             line += f": allowed {best:.1f} dB, gradient {plain:.1f}"

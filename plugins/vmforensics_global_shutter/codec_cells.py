@@ -38,11 +38,12 @@ _FRAMES = 240  # that the still picture of Motion JPEG is found from
 _LEAST_LOST = 1.5  # dB that JPEG's quantiser must have taken for its levels to tell more than pixels
 _LARGEST_EXCESS = 4.0  # times the disagreement of the halves that JPEG's cells allow
 _SWALLOWED = 0.95  # share of the motion left, below which the codec's loss is worth a word
+_MOST_TOLD = 1e6  # a ratio beyond which the noise's estimate came out as next to nothing
 _PART = 0.98  # of what the picture tells; less is worth a word
 _NEXT_TO_NOTHING = 0.03  # of what the best tenth of the frames tell
 _BLIND = 0.1  # share of the frames
 _CLEARER = 1.07  # times, 0.3 dB: as far as it can be told
-_MUCH_CLEARER = 1.5  # times, 1.8 dB; what both halves of JPEG's levels get wrong alike makes pixels seem clearer by less
+_MUCH_CLEARER = 1.5  # times, 1.8 dB; what the halves of JPEG's levels get wrong alike makes pixels seem clearer by less
 _FEW = 10  # frames of a type; their own mean isn't known
 _HINT = "use gradient, which reads the decoded pixels"
 
@@ -277,4 +278,6 @@ def _codec(frames: SensorFrames) -> str:
 
 
 def _decibels(ratio: float) -> str:
+    if ratio > _MOST_TOLD:
+        return "no noise can be told"
     return f"{10 * np.log10(max(ratio, 1e-9)):.1f} dB"

@@ -162,3 +162,10 @@ def test_clarity_tells_the_ratios_of_halves_that_share_errors():
     assert found.inferred == pytest.approx(0.5 / 0.02, rel=0.1)
     assert found.plain == pytest.approx(0.18 / (0.0018 + 0.09), rel=0.1)
     assert clarity(own, own, 1000.0) is None
+
+
+def test_a_size_that_the_quantiser_left_vague_is_warned_of(tmp_path):
+    frames, _ = clip(tmp_path, codec="mjpeg", quality=10, rms_px=0.1, noise=0.7)
+    motion = CodecCells().estimate(frames)
+    assert any("how large the motion is may be off by a fifth" in warning for warning in motion.warnings)
+    assert motion.codec_gain is None
