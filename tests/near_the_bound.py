@@ -153,11 +153,10 @@ def main() -> None:
             if arguments.verbose:
                 console.print(line, markup=False, highlight=False, soft_wrap=True)
             path.unlink()
-    table = Table(title=f"seed {arguments.seed}", title_justify="left")
-    for heading in ("quality", "read", "dB below the bound: median", "most", "within 1 dB", "dB over gradient: median"):
-        table.add_column(heading)
-    for heading in ("least", "gain off by: median", "most", "refused"):
-        table.add_column(heading)
+    near = f"near: clips within {_NEAR:g} dB of the bound; below it, and gained over gradient: dB, median and extreme"
+    table = Table(title=f"seed {arguments.seed}", title_justify="left", caption=near, caption_justify="left")
+    for heading in ("quality", "read", "below", "most", "near", "gained", "least", "gain off", "most", "refused"):
+        table.add_column(heading, justify="right")
     for first, last in _CLASSES:
         rows = np.array([row for quality in range(first, last + 1) for row in read[quality]])
         left = str(sum(refused[quality] for quality in range(first, last + 1)))
