@@ -18,10 +18,12 @@ from vmforensics.detection import detect
 from vmforensics.numerics.coded.cells import CellReader
 from vmforensics.numerics.coded.fitted import FittedPicture
 from vmforensics.numerics.coded.intra import intra_candidates
+from vmforensics.numerics.coded.quantisation import kept_information
 from vmforensics.numerics.coded.readings import coarse, coding_of, each_alone
 from vmforensics.numerics.coded.rounding import INTRA
 from vmforensics.numerics.coded.transforms import EIGHT, FOUR, TRANSFORMS, between, steps_of, transformed, untransformed
 from vmforensics.numerics.mean_template import MeanTemplate
+from vmforensics.numerics.noise import QUANTISATION
 from vmforensics.testing import Camera, simulate
 from vmforensics.testing.sound import silence
 from vmforensics_global_shutter import adaptive
@@ -139,6 +141,18 @@ def test_decisions_come_close_to_the_bound(clip):
     assert ratio > best - 2
     assert gain == pytest.approx(1, abs=0.07)
     assert motion.codec_gain is None or motion.codec_gain == pytest.approx(left, abs=0.1)
+
+
+def test_the_first_frame_is_finer_and_stands_for_none(tmp_path):
+    """Encoders begin with one that may be five times finer than the rest."""
+    simulated = resting(40, 96)
+    frames = encoded(simulated, tmp_path / "clip.mkv", crf="12")
+    first, second = next(iter(frames.coded_blocks())).coding[:2]
+    assert np.mean(second.steps) > 3 * np.mean(first.steps)
+    assert np.array_equal(coding_of(frames).steps, second.steps)
+    bound = codec_bound(frames.stream, frames.mean(), None, shown=1.0, line_delay=0.0, frame_rate=1000.0)
+    kept = kept_information(np.mean(second.steps) / np.sqrt(1 + QUANTISATION))
+    assert bound.described(500.0)["loss_db"] == pytest.approx(-10 * np.log10(float(kept)), abs=0.6)
 
 
 def test_picture_noise_and_rounding_are_found(clip, tmp_path):

@@ -174,8 +174,9 @@ def _first(stream: FrameStream) -> Iterator[FrameBlock]:
 
 
 def _some(codings: list[FrameCoding | TableCoding]) -> list[FrameCoding | TableCoding]:
-    """A few of them, spread evenly: steps hardly change from frame to frame."""
-    return [codings[k] for k in np.unique(np.linspace(0, len(codings) - 1, _MOST_CODINGS).astype(int))]
+    """A few of them, spread evenly: steps hardly change, but after the first, which encoders code far finer."""
+    first = min(1, len(codings) - 1)
+    return [codings[k] for k in np.unique(np.linspace(first, len(codings) - 1, _MOST_CODINGS).astype(int))]
 
 
 def _information(slope: NDArray[np.float64], steps: NDArray[np.floating], sigma: float) -> NDArray[np.float64]:
