@@ -14,9 +14,9 @@ from vmforensics.errors import RegionError, Unsuitable
 from vmforensics.numerics.coded.readings import coding_of
 from vmforensics.testing import Camera, simulate, write_clip
 from vmforensics.testing.sound import silence
-from vmforensics_global_shutter import macroblocks
+from vmforensics_global_shutter import codec_cells, macroblocks
 from vmforensics_global_shutter.aligned_sum import AlignedSum
-from vmforensics_global_shutter.clarity import clarity
+from vmforensics_global_shutter.clarity import Clarity, clarity
 from vmforensics_global_shutter.codec_cells import CodecCells
 from vmforensics_global_shutter.gradient import Gradient
 from vmforensics_media.video import VideoFile
@@ -169,3 +169,14 @@ def test_a_size_that_the_quantiser_left_vague_is_warned_of(tmp_path):
     motion = CodecCells().estimate(frames)
     assert any("how large the motion is may be off by a fifth" in warning for warning in motion.warnings)
     assert motion.codec_gain is None
+
+
+@pytest.mark.parametrize("clearer", [1.3, 1e8])
+def test_jpeg_s_levels_are_left_to_pixels_only_where_those_are_much_clearer(tmp_path, monkeypatch, clearer):
+    frames, _ = clip(tmp_path, codec="mjpeg", quality=6)
+    monkeypatch.setattr(codec_cells, "clarity", lambda *_: Clarity(inferred=100.0, plain=100.0 * clearer))
+    if clearer < 1.5:
+        assert CodecCells().estimate(frames).decoded is False
+        return
+    with pytest.raises(Unsuitable, match=r"more clearly \(no noise can be told\)"):
+        CodecCells().estimate(frames)

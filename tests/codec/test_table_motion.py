@@ -161,6 +161,33 @@ def test_where_nothing_is_known_no_number_is_made_up(tmp_path, codec, basis):
     assert told["rms_px"] is told["loss_db"] is told["uncertainty_px"] is None
 
 
+def test_the_bound_names_the_direction_that_is_seen_most_clearly(tmp_path):
+    camera = Camera(width=96, height=96, fps=60, frames=24, noise=(1.0, 0.0))
+    stream = VideoFile(write_clip(simulate(camera, scene="bars"), tmp_path / "clip.mkv", codec="mjpeg", quality=3))
+    picture = np.mean([luma for block in stream.blocks() for luma in block.luma], axis=0)
+    across = np.mean(np.diff(picture, axis=0) ** 2) > np.mean(np.diff(picture, axis=1) ** 2)
+    bound = codec_bound(stream, picture, None, shown=1.0, line_delay=0.0, frame_rate=60.0)
+    assert bound.described(30.0)["direction"] == ("across rows" if across else "along rows")
+
+
+def test_where_nothing_moves_the_faintest_aren_t_taken_for_the_stillest(tmp_path):
+    """Ranked by brightness alone, as nothing moves, they told less than half of the noise."""
+    camera = Camera(width=160, height=128, fps=1000, frames=120, noise=(1.5**2, 0.0))
+    simulation = simulate(camera, scene="natural", sound=silence(), seed=3)
+    frames = SensorFrames(
+        VideoFile(write_clip(simulation, tmp_path / "clip.mkv", codec="mjpeg", quality=6)),
+        simulation.clock,
+        simulation.shutter,
+    )
+    template = MeanTemplate.measure(frames)
+    halved = HalvedBlocks.of(frames, template, textured=False)
+    assert halved is not None
+    still = Stir(np.zeros(2), np.zeros(2))
+    found = DitheredPicture.find(frames, template.still, halved.blocks, still, least_lost=0.0)
+    assert found is not None
+    assert found.sigma == pytest.approx(1.5, rel=0.2)
+
+
 def test_a_region_that_doesn_t_begin_on_a_block(tmp_path):
     frames, _ = clip(tmp_path, "clip", codec="mjpeg", quality=3)
     whole = frames.mean()

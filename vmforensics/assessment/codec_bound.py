@@ -15,7 +15,7 @@ from vmforensics.data.codec import LOSSLESS, MACROBLOCK
 from vmforensics.numerics.coded.levels import Levels
 from vmforensics.numerics.coded.quantisation import codec_limited_information
 from vmforensics.numerics.coded.tables import TableReader
-from vmforensics.numerics.coded.transforms import SIDE, transformed
+from vmforensics.numerics.coded.transforms import COSINE, SIDE, transformed
 from vmforensics.numerics.derivative import derivative
 from vmforensics.numerics.noise import QUANTISATION
 
@@ -236,17 +236,16 @@ class _Blocks:
         chosen = np.arange(0, top.size, max(1, top.size // _MOST_BLOCKS))
         return cls(whole, y + down, x + right, (y + down + top.ravel())[chosen], (x + right + left.ravel())[chosen])
 
-    def _cut(self, picture: NDArray[np.float64]) -> NDArray[np.float32]:
-        """Coefficients of the chosen blocks of a picture, in either transform [shape=(2, blocks, 64), float32, DN]."""
+    def _cut(self, picture: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Coefficients of the chosen blocks of a picture [shape=(blocks, 64), float64, DN]."""
         inside = np.arange(SIDE)
         rows = (self.top - self.y)[:, None, None] + inside[:, None]
         cols = (self.left - self.x)[:, None, None] + inside
-        return np.stack([transformed(picture[rows, cols], which) for which in (0, 1)])
+        return transformed(picture[rows, cols], COSINE).astype(np.float64)
 
     def _slopes(self) -> NDArray[np.float64]:
         """Squared change of each coefficient with motion, of either axis [shape=(2, blocks, 64), (DN/px)²]."""
-        each = [self._cut(derivative(self.picture, axis=1 - axis)).astype(np.float64)[0] for axis in (0, 1)]
-        return np.asarray(each) ** 2
+        return np.stack([self._cut(derivative(self.picture, axis=axis)) for axis in (1, 0)]) ** 2
 
     def noise_of_tables(self, coded: list[FrameBlock]) -> float | None:
         """The camera's noise (DN) by JPEG's levels."""

@@ -61,22 +61,17 @@ class CodedBlocks:
 
     def some(self, which: NDArray[np.bool_] | NDArray[np.int64]) -> CodedBlocks | None:
         """Some of the blocks; None where that is none."""
-        rows, cols = self._pixels
-        top = self.top[which]
-        if not len(top):
-            return None
-        return replace(
-            self, top=top, left=self.left[which], group=self.group[which], _pixels=(rows[which], cols[which])
-        )
+        return self._of(which) if len(self.top[which]) else None
 
     def at(self, which: NDArray[np.int64]) -> CodedBlocks:
         """Some of the blocks, at least one, in groups numbered from 0."""
-        rows, cols = self._pixels
         groups, group = np.unique(self.group[which], return_inverse=True)
+        return self._of(which).grouped(group, len(groups))
+
+    def _of(self, which: NDArray[np.bool_] | NDArray[np.int64]) -> CodedBlocks:
+        rows, cols = self._pixels
         pixels = rows[which], cols[which]
-        return replace(
-            self, top=self.top[which], left=self.left[which], group=group, groups=len(groups), _pixels=pixels
-        )
+        return replace(self, top=self.top[which], left=self.left[which], group=self.group[which], _pixels=pixels)
 
     def bands(self, most: int) -> list[NDArray[np.int64]]:
         """Bands of about so many blocks, by their indices; both halves of a sample lie in the same."""

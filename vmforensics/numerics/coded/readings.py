@@ -72,7 +72,8 @@ def coding_of(frames: SensorFrames) -> FrameCoding | TableCoding | None:
     It is told of the second frame, for encoders code the first far finer than those that follow.
     """
     first = next((block for block in frames.coded_blocks()), None)
-    return first.coding[min(1, len(first.coding) - 1)] if first is not None and first.coding else None
+    told = [coding for coding in first.coding if coding is not None] if first is not None else []
+    return told[min(1, len(told) - 1)] if told else None
 
 
 def each_alone(frames: SensorFrames) -> bool:
